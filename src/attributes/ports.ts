@@ -1,0 +1,100 @@
+/**
+ * What this domain asks of the contact centre, in its own words; `genesys/` implements it.
+ *
+ * Glossary: an *attribute definition* says what values a custom interaction attribute may have;
+ * an *organisation unit* inherits the definitions of its ancestors; an *update* sets attributes
+ * of one entity (a CRM record's counterpart), an *outcome* is what became of one update.
+ *
+ * Every call takes an AbortSignal, waits its turn in the shared token bucket, repeats what is safe
+ * to repeat, and throws an UpstreamError when it failed for good.
+ */
+
+export type AttributeType = 'string' | 'number' | 'boolean' | 'date';
+
+/** `string`, `number` and `range` use `min`/`max` (length or value), `regex` uses `value`. */
+export interface ValidationRule {
+  /** One of string, number, regex, range; remote systems may send others. */
+  readonly type: string;
+  readonly value?: unknown;
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export interface AttributeDefinition {
+  readonly id?: string;
+  readonly name: string;
+  readonly type: AttributeType;
+  readonly description?: string;
+  readonly required?: boolean;
+  readonly defaultValue?: unknown;
+  readonly validationRules: readonly ValidationRule[];
+}
+
+export interface AttributeDefinitions {
+  /** All definitions that the unit itself has (not its ancestors'), to the last page. */
+  ofUnit(orgId: string, signal?: AbortSignal): Promise<readonly AttributeDefinition[]>;
+  define(definition: AttributeDefinition, signal?: AbortSignal): Promise<'created' | 'existed'>;
+}
+
+export interface OrganisationUnits {
+  /** The unit's parent; `undefined` at the top of the tree, which includes an unknown unit. */
+  parentOf(orgId: string, signal?: AbortSignal): Promise<string | undefined>;
+}
+
+export type Permission = 'customattributes:write' | 'analytics:read';
+
+export interface Permissions {
+  /** The ids of everything that our credentials may do. */
+  effective(signal?: AbortSignal): Promise<ReadonlySet<string>>;
+}
+
+export type AttributeValue = string | number | boolean;
+
+export interface AttributeUpdate {
+  readonly id: string;
+  readonly attributes: ReadonlyMap<string, AttributeValue>;
+}
+
+export type UpdateOutcome =
+  | { readonly id: string; readonly written: true }
+  | {
+      readonly id: string;
+      readonly written: false;
+      readonly code: string;
+      readonly message: string;
+      readonly status?: number;
+    };
+
+export interface UpsertAnswer {
+  /** One for each update, in their order. */
+  readonly outcomes: readonly UpdateOutcome[];
+  /** Time of the try that succeeded, in milliseconds. */
+  readonly latencyMs: number;
+  /** How many tries were answered 429. */
+  readonly throttled: number;
+}
+
+export interface AttributeWriter {
+  /**
+   * Creates or updates up to 1000 entities in one call. Repeating it is harmless, so it is
+   * repeated after a lost answer. Throws an UpstreamError of kind `reject` when the batch as a
+   * whole was refused (400, 413, 422): the caller may split it.
+   */
+  upsert(updates: readonly AttributeUpdate[], signal?: AbortSignal): Promise<UpsertAnswer>;
+}
+
+export interface Conversation {
+  readonly conversationId?: string;
+  readonly customAttributes?: Readonly<Record<string, unknown>>;
+}
+
+export interface Conversations {
+  /**
+   * The conversations of a period, page by page. Throws when the pages never end, repeat a
+   * token, or are not pages.
+   */
+  pages(
+    period: { readonly from: Date; readonly to: Date },
+    signal?: AbortSignal,
+  ): AsyncIterable<readonly Conversation[]>;
+}

@@ -1,0 +1,155 @@
+/**
+ * What this domain asks of the event source (`genesys/`) and of the event bus, queue, schema
+ * registry and metrics store (`aws/`), in its own words.
+ *
+ * Glossary: a *raw event* is what the source sent; *taken* means committed to the journal; an
+ * *entry* is a transformed event, ready for the bus; a *dead letter* is an event that cannot be
+ * published, with the reason; an event is *settled* when the bus or the dead-letter queue has it.
+ *
+ * Every call takes an AbortSignal and throws an UpstreamError when it failed.
+ */
+
+/** An interaction event as the source sent it; its shape is checked by the filter and the schema. */
+export type RawEvent = Readonly<Record<string, unknown>>;
+
+export type StreamItem =
+  | { readonly kind: 'event'; readonly event: RawEvent }
+  /** A line that is no event: its text, cut at a bound, and why. */
+  | { readonly kind: 'malformed'; readonly text: string; readonly reason: string };
+
+export interface EventSource {
+  /**
+   * The id of a subscription to high-priority interactions, newly created. Keep it: a later
+   * `stream` may use it again.
+   */
+  subscribe(signal?: AbortSignal): Promise<string>;
+  /**
+   * Opens the stream; resolves when the source answered. Then one array per network chunk, an
+   * empty one for a keep-alive; reading it slowly slows the source down (TCP back-pressure).
+   * Ends or throws when the connection ends; reconnecting is the caller's business.
+   * Throws `genesys_not_found` when the subscription is gone, `genesys_stream_silent` when not one
+   * byte came for the configured time.
+   */
+  stream(
+    subscriptionId: string,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<readonly StreamItem[]>>;
+}
+
+/** One event for the bus. */
+export interface BusEntry {
+  readonly source: string;
+  readonly detailType: string;
+  /** JSON text of an object. */
+  readonly detail: string;
+  readonly time: Date;
+  readonly resources: readonly string[];
+  /** W3C trace context, at most 500 characters. */
+  readonly traceHeader?: string;
+}
+
+export type PutOutcome =
+  | { readonly accepted: true; readonly busEventId: string }
+  | {
+      readonly accepted: false;
+      readonly code: string;
+      readonly message: string;
+      /** `retry`: this entry may be sent again; `reject`: it never will be accepted. */
+      readonly kind: 'retry' | 'reject' | 'systemic';
+    };
+
+export interface EventBus {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  /** The size of an entry as the bus counts it, in bytes. */
+  bytesOf(entry: BusEntry): number;
+  /**
+   * Sends up to `maxEntries`; one outcome for each, in their order. Throws an UpstreamError when
+   * the call failed as a whole: `reject` = the request was refused, `retry` = unknown or passing.
+   */
+  put(entries: readonly BusEntry[], signal?: AbortSignal): Promise<readonly PutOutcome[]>;
+  /** The bus exists and may be described. A missing bus swallows events without a word. */
+  check(signal?: AbortSignal): Promise<void>;
+}
+
+export type DeadLetterStage = 'read' | 'filter' | 'transform' | 'validate' | 'publish';
+
+/** The body of a message in the dead-letter queue; the first four are a contract. */
+export interface DeadLetter {
+  /** The raw event, or the text of a line that is none. */
+  readonly originalEvent: unknown;
+  readonly error: string;
+  /** When it was given up, ISO 8601. */
+  readonly timestamp: string;
+  readonly retryAttempt: number;
+  readonly stage: DeadLetterStage;
+  readonly errorCode: string;
+  readonly attempts: number;
+  readonly eventId: string;
+  /** When the event was taken, ISO 8601. */
+  readonly firstSeen: string;
+  readonly expressionVersion?: string;
+  readonly schemaVersion?: string;
+  /** The entry, where the transform had succeeded. */
+  readonly transformedEvent?: unknown;
+}
+
+export interface ReceivedLetter {
+  /** Deletes this receipt of the message. */
+  readonly receipt: string;
+  readonly messageId: string;
+  readonly sentAt: Date;
+  readonly receiveCount: number;
+  /** `undefined` when the message is not one of our letters. */
+  readonly letter: DeadLetter | undefined;
+}
+
+export interface DeadLetterCounts {
+  readonly visible: number;
+  readonly inFlight: number;
+  readonly delayed: number;
+}
+
+export interface DeadLetterQueue {
+  /** Sends any number of letters; one answer for each, in their order: `undefined` = stored. */
+  send(
+    letters: readonly DeadLetter[],
+    signal?: AbortSignal,
+  ): Promise<readonly (Error | undefined)[]>;
+  receive(
+    options: { readonly max: number; readonly visibilitySeconds: number },
+    signal?: AbortSignal,
+  ): Promise<readonly ReceivedLetter[]>;
+  delete(receipts: readonly string[], signal?: AbortSignal): Promise<void>;
+  /** Makes messages visible again at once. */
+  release(receipts: readonly string[], signal?: AbortSignal): Promise<void>;
+  counts(signal?: AbortSignal): Promise<DeadLetterCounts>;
+  /** The queue exists and may be asked. */
+  check(signal?: AbortSignal): Promise<void>;
+}
+
+export interface RegisteredSchema {
+  readonly content: string;
+  readonly type: 'JSONSchemaDraft4' | 'OpenApi3';
+  readonly version: string;
+}
+
+export interface SchemaRegistry {
+  describe(
+    schema: { readonly registry: string; readonly name: string; readonly version?: string },
+    signal?: AbortSignal,
+  ): Promise<RegisteredSchema>;
+}
+
+/** One metric of one interval; `values` and `counts` run side by side (at most 150 pairs). */
+export interface MetricDatum {
+  readonly name: string;
+  readonly unit: 'Count' | 'Milliseconds';
+  readonly timestamp: Date;
+  readonly values: readonly number[];
+  readonly counts: readonly number[];
+}
+
+export interface MetricsStore {
+  put(data: readonly MetricDatum[], signal?: AbortSignal): Promise<void>;
+}

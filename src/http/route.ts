@@ -1,0 +1,69 @@
+import type { Request, Response } from 'express';
+import type { Logger } from '../lib/logger.ts';
+
+/** A JSON Schema (2020-12) as a plain object: it validates requests and documents them. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** What a caller must be allowed to do; `public` routes ask for no credentials. */
+export type Role = 'map' | 'report' | 'simulate' | 'operate';
+
+export interface Call {
+  /** Checked against the route's `query` schema, converted to its types, defaults filled in. */
+  readonly query: Readonly<Record<string, unknown>>;
+  /** Path parameters. */
+  readonly params: Readonly<Record<string, string>>;
+  /** The parsed JSON body, checked against the route's `body` schema; `undefined` when streamed. */
+  readonly body: unknown;
+  readonly request: Request;
+  readonly response: Response;
+  /** Aborts when the caller disconnects before the answer is complete, or the service stops. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  /** The roles of the caller; all of them when authentication is off. */
+  readonly roles: ReadonlySet<Role>;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** Sent as JSON; a string is sent as it is, with the `content-type` of `headers`. */
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** One operation of the HTTP interface; the server, the validator and OpenAPI read it. */
+export interface Route {
+  readonly method: 'get' | 'post';
+  /** Express path, for example `/map`. */
+  readonly path: string;
+  readonly role: Role | 'public';
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly tag: string;
+  /** An object schema; unknown parameters are refused. */
+  readonly query?: JsonSchema;
+  /** Of a JSON body. A route without it takes none. */
+  readonly body?: JsonSchema;
+  /** A JSON body may be left out. */
+  readonly bodyOptional?: boolean;
+  /** Media types whose body the handler reads itself from `request`, for example NDJSON. */
+  readonly streams?: readonly string[];
+  /** Answers by status: description, JSON Schema of the JSON body, other media types. */
+  readonly responses: Readonly<
+    Record<
+      number,
+      {
+        readonly description: string;
+        readonly schema?: JsonSchema;
+        readonly mediaTypes?: readonly string[];
+        readonly example?: unknown;
+      }
+    >
+  >;
+  /** An example body for the documents and their test. */
+  readonly example?: unknown;
+  /** Left out of request logs (probes). */
+  readonly quiet?: boolean;
+  /** Answers, or returns nothing after it has written to `call.response` itself. */
+  readonly handle: (call: Call) => Promise<Answer | undefined>;
+}

@@ -1,0 +1,109 @@
+import { LRUCache } from 'lru-cache';
+
+export interface CacheOptions {
+  /** How long a value is fresh, in milliseconds. */
+  readonly ttlMs: number;
+  /** The least recently used entry goes when there are more. */
+  readonly maxEntries: number;
+  /** After `ttlMs`, for how long the old value is answered at once while a new one is loaded. Default 0. */
+  readonly staleWhileRevalidateMs?: number;
+  /** After `ttlMs`, for how long the old value is answered when loading a new one fails. Default 0. */
+  readonly staleOnErrorMs?: number;
+  readonly now?: () => number;
+}
+
+export interface GetOptions {
+  /** Ends this caller's wait; the load goes on for the others. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long this entry is fresh, in milliseconds, instead of the cache's own `ttlMs`. */
+  readonly ttlMs?: number;
+}
+
+/** A bounded cache whose loads are single-flight: a thousand callers of one key cause one load. */
+export interface Cache {
+  get<V>(key: string, load: () => Promise<V>, options?: GetOptions): Promise<V>;
+  delete(key: string): void;
+  clear(): void;
+  readonly size: number;
+}
+
+interface Entry {
+  readonly value: unknown;
+  readonly loadedAtMs: number;
+  readonly ttlMs: number;
+}
+
+export function createCache(options: CacheOptions): Cache {
+  const now = options.now ?? Date.now;
+  const entries = new LRUCache<string, Entry>({ max: options.maxEntries });
+  const flights = new Map<string, Promise<unknown>>();
+
+  function load(key: string, loader: () => Promise<unknown>, ttlMs: number): Promise<unknown> {
+    const flying = flights.get(key);
+    if (flying !== undefined) return flying;
+    const flight = Promise.resolve()
+      .then(loader)
+      .then((value) => {
+        // A delete() during the load means that what it brings is already out of date.
+        if (flights.get(key) === flight) entries.set(key, { value, loadedAtMs: now(), ttlMs });
+        return value;
+      })
+      .finally(() => {
+        if (flights.get(key) === flight) flights.delete(key);
+      });
+    flights.set(key, flight);
+    return flight;
+  }
+
+  return {
+    async get<V>(key: string, loader: () => Promise<V>, getOptions: GetOptions = {}): Promise<V> {
+      const ttlMs = getOptions.ttlMs ?? options.ttlMs;
+      const entry = entries.get(key);
+      const staleForMs = entry === undefined ? Infinity : now() - entry.loadedAtMs - entry.ttlMs;
+      if (entry !== undefined && staleForMs < 0) return entry.value as V;
+
+      const flight = load(key, loader, ttlMs);
+      if (entry !== undefined && staleForMs < (options.staleWhileRevalidateMs ?? 0)) {
+        flight.catch(() => undefined);
+        return entry.value as V;
+      }
+      try {
+        return (await abortable(flight, getOptions.signal)) as V;
+      } catch (error) {
+        getOptions.signal?.throwIfAborted();
+        if (entry !== undefined && staleForMs < (options.staleOnErrorMs ?? 0)) {
+          return entry.value as V;
+        }
+        throw error;
+      }
+    },
+    delete(key) {
+      entries.delete(key);
+      flights.delete(key);
+    },
+    clear() {
+      entries.clear();
+      flights.clear();
+    },
+    get size() {
+      return entries.size;
+    },
+  };
+}
+
+/** Waits for `promise`, or until `signal` aborts; the work behind the promise goes on. */
+export async function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return promise;
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

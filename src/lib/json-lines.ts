@@ -1,0 +1,111 @@
+/** One line of a JSON Lines body; `line` counts from 1 and includes blank lines. */
+export type JsonLine =
+  | { readonly line: number; readonly ok: true; readonly value: unknown; readonly bytes: number }
+  | {
+      readonly line: number;
+      readonly ok: false;
+      /** The line as it came, cut at `maxErrorBytes`. */
+      readonly text: string;
+      readonly bytes: number;
+      readonly reason: 'not JSON' | 'too long' | 'incomplete';
+    };
+
+export interface JsonLinesOptions {
+  /** A longer line is skipped to its end and reported; memory stays bounded. */
+  readonly maxLineBytes: number;
+  /** How much of a bad line is kept, in bytes. Default 4096. */
+  readonly maxErrorBytes?: number;
+}
+
+const LINE_FEED = 10;
+
+/**
+ * Turns byte chunks, cut anywhere (inside a line, inside a UTF-8 character), into parsed lines.
+ * Blank lines yield nothing. One array per chunk, so that callers work in batches.
+ */
+export interface JsonLinesParser {
+  push(chunk: Uint8Array): JsonLine[];
+  /**
+   * The body ended. A last line without line feed is parsed when `complete` (a file), and reported
+   * as incomplete otherwise (a connection that broke).
+   */
+  end(complete: boolean): JsonLine[];
+}
+
+export function createJsonLinesParser(options: JsonLinesOptions): JsonLinesParser {
+  const maxErrorBytes = options.maxErrorBytes ?? 4096;
+  let pieces: Buffer[] = [];
+  let pendingBytes = 0;
+  let skippedBytes = 0;
+  let line = 0;
+
+  function bad(text: Buffer, bytes: number, reason: 'not JSON' | 'too long' | 'incomplete') {
+    const shown = text.subarray(0, maxErrorBytes).toString('utf8');
+    return { line, ok: false, text: shown, bytes, reason } as const;
+  }
+
+  function keep(piece: Buffer): void {
+    if (piece.length === 0) return;
+    if (skippedBytes === 0 && pendingBytes + piece.length <= options.maxLineBytes) {
+      pieces.push(piece);
+      pendingBytes += piece.length;
+      return;
+    }
+    if (skippedBytes === 0) {
+      pieces = [Buffer.concat([...pieces, piece]).subarray(0, maxErrorBytes)];
+      skippedBytes = pendingBytes;
+      pendingBytes = pieces[0]?.length ?? 0;
+    }
+    skippedBytes += piece.length;
+  }
+
+  function finish(lines: JsonLine[], cutOff = false): void {
+    line += 1;
+    const [first] = pieces;
+    const bytes = first === undefined || pieces.length === 1 ? first : Buffer.concat(pieces);
+    const skipped = skippedBytes;
+    pieces = [];
+    pendingBytes = 0;
+    skippedBytes = 0;
+    if (bytes === undefined) return;
+    if (skipped > 0) {
+      lines.push(bad(bytes, skipped, 'too long'));
+      return;
+    }
+    const text = bytes.toString('utf8');
+    if (text.trim() === '') return;
+    if (cutOff) {
+      lines.push(bad(bytes, bytes.length, 'incomplete'));
+      return;
+    }
+    try {
+      lines.push({ line, ok: true, value: JSON.parse(text) as unknown, bytes: bytes.length });
+    } catch {
+      lines.push(bad(bytes, bytes.length, 'not JSON'));
+    }
+  }
+
+  return {
+    push(chunk) {
+      const lines: JsonLine[] = [];
+      const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      let start = 0;
+      for (
+        let end = buffer.indexOf(LINE_FEED, start);
+        end !== -1;
+        end = buffer.indexOf(LINE_FEED, start)
+      ) {
+        keep(buffer.subarray(start, end));
+        finish(lines);
+        start = end + 1;
+      }
+      keep(buffer.subarray(start));
+      return lines;
+    },
+    end(complete) {
+      const lines: JsonLine[] = [];
+      if (pieces.length > 0) finish(lines, !complete);
+      return lines;
+    },
+  };
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/faults/**'],
+    reporters: ['default', './test/support/summary-reporter.ts'],
+    testTimeout: 15_000,
+    hookTimeout: 15_000,
+    // Two cores: more workers than that only make time limits unreliable.
+    maxWorkers: 2,
+  },
+});
