@@ -16,17 +16,18 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  *   Secrets are never part of a message.
  */
 export function loadConfig(environment: Environment): Config {
+  const given: Record<string, string> = {};
   const values: Record<string, unknown> = {};
-  for (const name of Object.keys(settings)) {
+  for (const [name, { type }] of Object.entries(settings)) {
     const value = environment[name]?.trim();
-    if (value !== undefined && value !== '') values[name] = value;
+    if (value === undefined || value === '') continue;
+    given[name] = value;
+    values[name] = convert(value, type);
   }
 
-  const given = { ...values };
   const problems: string[] = [];
   const validate = new Ajv2019({
     allErrors: true,
-    coerceTypes: true,
     useDefaults: true,
     strict: true,
     keywords: ['group', 'secret'],
@@ -51,6 +52,13 @@ export function loadConfig(environment: Environment): Config {
 
   if (problems.length > 0) throw new ConfigError([...new Set(problems)]);
   return Object.freeze(values) as Config;
+}
+
+/** Ajv's own coercion lets `Infinity` and `0x10` through; what does not convert stays text. */
+function convert(value: string, type: string): unknown {
+  if (type === 'integer' && /^-?\d{1,15}$/.test(value)) return Number(value);
+  if (type === 'boolean' && /^(?:true|false)$/.test(value)) return value === 'true';
+  return value;
 }
 
 /** Whether any Genesys credentials are there at all; without them the sandbox can stand in. */
@@ -167,9 +175,13 @@ function readKey(value: string, isPrivate: boolean): string {
   }
   try {
     const key = isPrivate ? createPrivateKey(pem) : createPublicKey(pem);
-    if (key.asymmetricKeyType === 'ec' || key.asymmetricKeyType === 'rsa') return pem;
+    const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+    if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return pem;
+    if (key.asymmetricKeyType === 'ec' && (!isPrivate || namedCurve === 'prime256v1')) return pem;
   } catch {
     throw new Error(`found a PEM text that is no ${isPrivate ? 'private' : 'public'} key`);
   }
-  throw new Error('found a key that is neither EC nor RSA');
+  throw new Error(
+    `found a key that is neither EC${isPrivate ? ' on the curve P-256 (ES256)' : ''} nor RSA of at least 2048 bits`,
+  );
 }

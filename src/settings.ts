@@ -52,6 +52,8 @@ export const settings = {
   API_KEYS: {
     ...text,
     pattern: '^[\\w.-]{1,64}:[a-z+]+:[0-9a-f]{64}(?:\\s*,\\s*[\\w.-]{1,64}:[a-z+]+:[0-9a-f]{64})*$',
+    // Only hashes, but who misreads that puts the keys themselves here.
+    secret: true,
     group: 'Callers',
     description: 'Comma list of name:role+role:sha256; made by `npm run keygen`',
   },
@@ -705,7 +707,7 @@ export type Config = {
 
 export type SettingName = keyof Settings;
 
-/** The one schema of the environment, the rules between settings included (JSON Schema draft-07). */
+/** The one schema of the environment, the rules between settings included (JSON Schema 2019-09). */
 export const settingsSchema = {
   type: 'object',
   properties: settings,

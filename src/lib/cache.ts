@@ -62,6 +62,7 @@ export function createCache(options: CacheOptions): Cache {
       const staleForMs = entry === undefined ? Infinity : now() - entry.loadedAtMs - entry.ttlMs;
       if (entry !== undefined && staleForMs < 0) return entry.value as V;
 
+      getOptions.signal?.throwIfAborted();
       const flight = load(key, loader, ttlMs);
       if (entry !== undefined && staleForMs < (options.staleWhileRevalidateMs ?? 0)) {
         flight.catch(() => undefined);
@@ -97,6 +98,7 @@ export async function abortable<T>(
   signal: AbortSignal | undefined,
 ): Promise<T> {
   if (signal === undefined) return promise;
+  if (signal.aborted) promise.catch(() => undefined);
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason as Error);

@@ -35,8 +35,8 @@ export interface JsonLinesParser {
 export function createJsonLinesParser(options: JsonLinesOptions): JsonLinesParser {
   const maxErrorBytes = options.maxErrorBytes ?? 4096;
   let pieces: Buffer[] = [];
-  let pendingBytes = 0;
-  let skippedBytes = 0;
+  let lineBytes = 0;
+  let keptBytes = 0;
   let line = 0;
 
   function bad(text: Buffer, bytes: number, reason: 'not JSON' | 'too long' | 'incomplete') {
@@ -46,33 +46,31 @@ export function createJsonLinesParser(options: JsonLinesOptions): JsonLinesParse
 
   function keep(piece: Buffer): void {
     if (piece.length === 0) return;
-    if (skippedBytes === 0 && pendingBytes + piece.length <= options.maxLineBytes) {
-      pieces.push(piece);
-      pendingBytes += piece.length;
-      return;
-    }
-    if (skippedBytes === 0) {
-      pieces = [Buffer.concat([...pieces, piece]).subarray(0, maxErrorBytes)];
-      skippedBytes = pendingBytes;
-      pendingBytes = pieces[0]?.length ?? 0;
-    }
-    skippedBytes += piece.length;
+    lineBytes += piece.length;
+    pieces.push(piece);
+    keptBytes += piece.length;
+    if (lineBytes <= options.maxLineBytes) return;
+    // Too long: only the beginning is kept. A copy, so that it does not hold the rest in memory.
+    keptBytes = Math.min(keptBytes, maxErrorBytes);
+    pieces = [Buffer.concat(pieces, keptBytes)];
   }
 
   function finish(lines: JsonLine[], cutOff = false): void {
     line += 1;
     const [first] = pieces;
     const bytes = first === undefined || pieces.length === 1 ? first : Buffer.concat(pieces);
-    const skipped = skippedBytes;
+    const total = lineBytes;
     pieces = [];
-    pendingBytes = 0;
-    skippedBytes = 0;
+    lineBytes = 0;
+    keptBytes = 0;
     if (bytes === undefined) return;
-    if (skipped > 0) {
-      lines.push(bad(bytes, skipped, 'too long'));
+    if (total > options.maxLineBytes) {
+      lines.push(bad(bytes, total, 'too long'));
       return;
     }
-    const text = bytes.toString('utf8');
+    // Files from Windows often begin with a byte order mark, which JSON.parse refuses.
+    const decoded = bytes.toString('utf8');
+    const text = line === 1 && decoded.startsWith('\uFEFF') ? decoded.slice(1) : decoded;
     if (text.trim() === '') return;
     if (cutOff) {
       lines.push(bad(bytes, bytes.length, 'incomplete'));

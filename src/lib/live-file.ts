@@ -10,6 +10,7 @@ export interface LiveFileOptions<T> {
   readonly log: Logger;
   /** How often the file is looked at, in milliseconds. Default 1000. */
   readonly pollMs?: number;
+  /** Must not throw. */
   readonly onChange?: (value: T) => void;
 }
 
@@ -40,10 +41,12 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
   let { value, version } = await load();
   let lastError: Error | undefined;
   let failedText: string | undefined;
+  let stopped = false;
 
-  async function reload(): Promise<boolean> {
+  async function loadAgain(): Promise<boolean> {
     try {
       const next = await load();
+      if (stopped) return false;
       lastError = undefined;
       failedText = undefined;
       if (next.version === version) return false;
@@ -64,6 +67,10 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
     }
   }
 
+  // One after the other: a slow parse of an older text must not win over a newer one.
+  let last: Promise<boolean> = Promise.resolve(false);
+  const reload = () => (last = last.then(loadAgain));
+
   // Polling sees what inotify misses: replaced symbolic links (Kubernetes) and network mounts.
   const onPoll = () => void reload();
   watchFile(path, { interval: options.pollMs ?? 1000, persistent: false }, onPoll);
@@ -79,6 +86,9 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
       return lastError;
     },
     reload,
-    stop: () => unwatchFile(path, onPoll),
+    stop() {
+      stopped = true;
+      unwatchFile(path, onPoll);
+    },
   };
 }

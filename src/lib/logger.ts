@@ -6,7 +6,10 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 
 const SECRET_KEYS = [
   'authorization',
+  'Authorization',
+  'x-api-key',
   'access_token',
+  'refresh_token',
   'assertion',
   'client_secret',
   'clientSecret',
@@ -15,6 +18,7 @@ const SECRET_KEYS = [
   'apiKey',
   'token',
   'cookie',
+  'set-cookie',
 ];
 
 /**
@@ -25,7 +29,7 @@ export function createLogger(options: {
   level: LogLevel;
   destination?: DestinationStream;
 }): Logger {
-  const paths = SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`, `headers["${key}"]`]);
+  const paths = SECRET_KEYS.flatMap((key) => [`["${key}"]`, `*["${key}"]`, `*.*["${key}"]`]);
   return pino(
     {
       level: options.level,

@@ -51,6 +51,9 @@ export function fullJitterMs(
   return Math.floor(random() * Math.min(policy.capMs, bound));
 }
 
+const HTTP_DATE = /^[a-z]{3,9}, \d{2}[ -][a-z]{3}[ -](?:\d{2}|\d{4}) \d{2}:\d{2}:\d{2} GMT$/i;
+const ASCTIME_DATE = /^[a-z]{3} [a-z]{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/i;
+
 /**
  * A `Retry-After` header (RFC 9110 §10.2.3: whole seconds or an HTTP date) as milliseconds from
  * `nowMs`; `undefined` when it is absent or makes no sense, so that only its timing is lost.
@@ -59,15 +62,22 @@ export function parseRetryAfter(value: string | undefined, nowMs: number): numbe
   const text = value?.trim();
   if (text === undefined || text === '') return undefined;
   if (/^\d{1,9}(?:\.\d+)?$/.test(text)) return Math.ceil(Number(text) * 1000);
-  // Date.parse is lenient; an HTTP date always names its weekday or month.
-  if (!/[a-z]{3}/i.test(text)) return undefined;
-  const at = Date.parse(text);
+  // Date.parse alone makes a date of almost any words ("soon 12"): check the three forms first.
+  if (!HTTP_DATE.test(text) && !ASCTIME_DATE.test(text)) return undefined;
+  const at = Date.parse(ASCTIME_DATE.test(text) ? `${text} GMT` : text);
   return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
 }
 
+/** A longer timer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export const sleep: Sleep = async (ms, signal) => {
   try {
-    await delay(ms, undefined, signal === undefined ? {} : { signal });
+    let leftMs = ms;
+    for (; leftMs > LONGEST_TIMER_MS; leftMs -= LONGEST_TIMER_MS) {
+      await delay(LONGEST_TIMER_MS, undefined, signal === undefined ? {} : { signal });
+    }
+    await delay(leftMs, undefined, signal === undefined ? {} : { signal });
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
