@@ -92,6 +92,8 @@ export interface DeadLetter {
   readonly schemaVersion?: string;
   /** The entry, where the transform had succeeded. */
   readonly transformedEvent?: unknown;
+  /** Set by the queue: the event was too large and `originalEvent` is only the start of its text. */
+  readonly truncated?: true;
 }
 
 export interface ReceivedLetter {

@@ -1,0 +1,104 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Logger } from '../lib/logger.ts';
+import { type AwsCall, awsFailure } from './failure.ts';
+
+/** What every adapter needs to know of the way to AWS. Credentials: the SDK's default chain. */
+export interface AwsConnectionOptions {
+  readonly region: string;
+  /** Another address than AWS' own, for example `http://127.0.0.1:4566`. */
+  readonly endpoint?: string | undefined;
+  /** Calls at once; more wait inside of the SDK, without a bound. */
+  readonly maxSockets: number;
+  readonly connectTimeoutMs: number;
+  /** For a whole call: credentials, connection, every try and the answer's last byte. */
+  readonly requestTimeoutMs: number;
+  readonly log: Pick<Logger, 'warn'>;
+}
+
+export interface AwsConnection {
+  /** For the constructor of one long-lived SDK client. */
+  readonly clientOptions: ReturnType<typeof clientOptions>;
+  /**
+   * One call within its time. `send` gets a signal of its own: the SDK leaves listeners on it.
+   *
+   * @throws UpstreamError as `awsFailure` says; the caller's abort reason as it is.
+   */
+  call<T>(call: AwsCall, signal: AbortSignal | undefined, send: Send<T>): Promise<T>;
+  /** Closes the sockets. */
+  close(): void;
+}
+
+type Send<T> = (options: { abortSignal: AbortSignal }) => Promise<T>;
+
+/** `maxAttempts`: the SDK's tries per call; 1 where the caller repeats. */
+export function createConnection(
+  options: AwsConnectionOptions & { readonly maxAttempts: number },
+): AwsConnection {
+  const agentOptions = { keepAlive: true, maxSockets: options.maxSockets };
+  const agents = { http: new HttpAgent(agentOptions), https: new HttpsAgent(agentOptions) };
+
+  return {
+    clientOptions: clientOptions(options, agents),
+    async call(call, signal, send) {
+      signal?.throwIfAborted();
+      const own = new AbortController();
+      const { promise: interrupted, reject } = Promise.withResolvers<never>();
+      const interrupt = (reason: unknown) => {
+        own.abort(reason);
+        reject(reason);
+      };
+      const onAbort = () => interrupt(signal?.reason);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const timer = setTimeout(() => {
+        const text = `no answer within ${options.requestTimeoutMs} ms`;
+        interrupt(new DOMException(text, 'TimeoutError'));
+      }, options.requestTimeoutMs);
+      try {
+        return await Promise.race([send({ abortSignal: own.signal }), interrupted]);
+      } catch (error) {
+        signal?.throwIfAborted();
+        throw awsFailure(error, call);
+      } finally {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      }
+    },
+    close() {
+      agents.http.destroy();
+      agents.https.destroy();
+    },
+  };
+}
+
+function clientOptions(
+  options: AwsConnectionOptions & { readonly maxAttempts: number },
+  agents: { http: HttpAgent; https: HttpsAgent },
+) {
+  return {
+    region: options.region,
+    maxAttempts: options.maxAttempts,
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    requestHandler: {
+      httpAgent: agents.http,
+      httpsAgent: agents.https,
+      connectionTimeout: options.connectTimeoutMs,
+      requestTimeout: options.requestTimeoutMs,
+      // Without this the SDK only warns.
+      throwOnRequestTimeout: true,
+      logger: handlerLogger(options.log),
+    },
+  };
+}
+
+/** The SDK warns when its queue of waiting requests grows; it must not do so on the console. */
+function handlerLogger(log: Pick<Logger, 'warn'>) {
+  const ignore = () => {};
+  return {
+    trace: ignore,
+    debug: ignore,
+    info: ignore,
+    warn: (message: unknown) => log.warn({ sdk: String(message) }, 'AWS SDK warning'),
+    error: (message: unknown) => log.warn({ sdk: String(message) }, 'AWS SDK error'),
+  };
+}
