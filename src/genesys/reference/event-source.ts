@@ -1,0 +1,106 @@
+import type { Readable } from 'node:stream';
+import { v4 } from 'uuid';
+import { UpstreamError } from '../../errors.ts';
+import type { EventSource, StreamItem } from '../../events/ports.ts';
+import { createJsonLinesParser, type JsonLine } from '../../lib/json-lines.ts';
+import type { GenesysClient } from '../client.ts';
+import { noAnswer } from '../failures.ts';
+import { pathSegment } from '../path-segment.ts';
+import { receivedChunks } from '../received-chunks.ts';
+import { isRecord, record, text } from '../shape.ts';
+
+export interface EventSourceOptions {
+  /** Not one byte for this long and the stream counts as dead, in milliseconds. */
+  readonly livenessMs: number;
+  /** A longer line is reported as malformed. */
+  readonly maxLineBytes: number;
+}
+
+const SUBSCRIPTIONS = '/api/v2/events/subscriptions';
+const MAX_SHOWN = 4096;
+
+/** `POST /api/v2/events/subscriptions` and `GET …/<id>/events`, an endless body of JSON lines. */
+export function createEventSource(client: GenesysClient, options: EventSourceOptions): EventSource {
+  return {
+    async subscribe(signal) {
+      const id = v4();
+      const { value } = await client.call({
+        operation: 'create_subscription',
+        method: 'POST',
+        path: SUBSCRIPTIONS,
+        scope: 'event:subscribe',
+        body: {
+          id,
+          name: 'high-priority-interactions',
+          description: 'Interactions for the event bus',
+          resourceTypes: ['interaction'],
+          eventTypes: ['created', 'updated'],
+        },
+        // The id is ours: a repeat after a lost answer makes no second one, and is answered 409.
+        idempotent: true,
+        alsoFine: [409],
+        read: (body, status) =>
+          status === 409 ? id : text(record(body, 'the subscription')['id'], 'id'),
+        signal,
+      });
+      return value;
+    },
+
+    async stream(subscriptionId, signal) {
+      const path = `${SUBSCRIPTIONS}/${pathSegment(subscriptionId, 'subscription')}/events`;
+      const body = await client.open({
+        operation: 'stream_events',
+        path,
+        scope: 'event:subscribe',
+        silenceMs: options.livenessMs,
+        signal,
+      });
+      return items(body, path, signal);
+    },
+  };
+
+  function items(body: Readable, path: string, signal: AbortSignal) {
+    // Bytes are collected from now on, not from the first read on.
+    const chunks = receivedChunks(body, options.maxLineBytes);
+    const parser = createJsonLinesParser({ maxLineBytes: options.maxLineBytes });
+    async function* read(): AsyncGenerator<readonly StreamItem[], void, undefined> {
+      try {
+        for await (const chunk of chunks) {
+          signal.throwIfAborted();
+          yield parser.push(chunk).flatMap(itemsOf);
+        }
+      } catch (error) {
+        signal.throwIfAborted();
+        throw streamFailure(path, error);
+      }
+      signal.throwIfAborted();
+      const rest = parser.end(true).flatMap(itemsOf);
+      if (rest.length > 0) yield rest;
+    }
+    return read();
+  }
+
+  function streamFailure(path: string, error: unknown): Error {
+    const call = { operation: 'stream_events', method: 'GET', path, tries: 1, secrets: [] };
+    const failure = noAnswer(call, error);
+    if (!(failure instanceof UpstreamError) || failure.code !== 'genesys_timeout') return failure;
+    return new UpstreamError(
+      `The event stream (GET ${path}) was silent for ${options.livenessMs} ms; events and keep-alives come more often.`,
+      { code: 'genesys_stream_silent', kind: 'retry', service: 'genesys', cause: error },
+    );
+  }
+}
+
+function itemsOf(line: JsonLine): StreamItem[] {
+  if (!line.ok) return [{ kind: 'malformed', text: line.text, reason: line.reason }];
+  return Array.isArray(line.value) ? line.value.map(itemOf) : [itemOf(line.value)];
+}
+
+function itemOf(value: unknown): StreamItem {
+  if (isRecord(value)) return { kind: 'event', event: value };
+  return {
+    kind: 'malformed',
+    text: JSON.stringify(value).slice(0, MAX_SHOWN),
+    reason: 'not an object',
+  };
+}
