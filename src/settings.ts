@@ -214,6 +214,14 @@ export const settings = {
     group: 'Genesys Cloud',
     description: 'Longest silence within an answer',
   },
+  GENESYS_TRY_TIMEOUT_MS: {
+    type: 'integer',
+    minimum: 100,
+    maximum: 3_600_000,
+    default: 120_000,
+    group: 'Genesys Cloud',
+    description: 'Longest time of one try of a call, the wait for a free socket included',
+  },
   GENESYS_MAX_TRIES: {
     type: 'integer',
     minimum: 1,
