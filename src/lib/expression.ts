@@ -1,4 +1,5 @@
 import jsonata from 'jsonata';
+import { compileSyntaxTree } from './expression-compiler.ts';
 import { createLinearRegExpClass } from './linear-regex.ts';
 
 /** JSONata's guardrails: what an expression may use up before it is stopped. */
@@ -11,6 +12,8 @@ export interface ExpressionLimits {
   readonly maxSequence: number;
   /** Longest expression, in characters. Default 65,536. */
   readonly maxLength?: number;
+  /** `false` interprets always, instead of compiling what can be compiled. Default `true`. */
+  readonly compile?: boolean;
 }
 
 /** A compiled JSONata expression. One may be evaluated many times at once. */
@@ -22,6 +25,8 @@ export interface Expression {
    * @throws ExpressionError
    */
   evaluate(input: unknown, bindings?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  /** Whether the fast path is in use; the results are the same. */
+  readonly compiled: boolean;
 }
 
 /** The expression is wrong (syntax) or failed on an input. The message may quote input values. */
@@ -58,6 +63,9 @@ const GUARDRAILS = new Map([
 ] as const) as ReadonlyMap<string, 'time' | 'depth' | 'sequence'>;
 
 const MAX_MESSAGE_LENGTH = 500;
+
+/** Evaluations in vain before the fast path may be switched off for good. */
+const GIVE_UP_AFTER = 1000;
 
 /**
  * Compiles a JSONata expression with guardrails; its patterns run in linear time.
@@ -98,8 +106,31 @@ export function compileExpression(source: string, limits: ExpressionLimits): Exp
     }
   }
 
+  let compiled =
+    limits.compile === false
+      ? undefined
+      : compileSyntaxTree(expression.ast(), {
+          maxSequence: limits.maxSequence,
+          maxNodes: limits.maxDepth,
+        });
+  let runs = 0;
+  let givenUp = 0;
+
   return {
+    get compiled() {
+      return compiled !== undefined;
+    },
     async evaluate(input, bindings = {}) {
+      const outcome = compiled?.run(input, bindings);
+      if (outcome !== undefined) {
+        runs += 1;
+        return outcome.value;
+      }
+      if (compiled !== undefined) {
+        givenUp += 1;
+        // Inputs that are mostly unusual would pay for both.
+        if (givenUp > GIVE_UP_AFTER && givenUp > runs) compiled = undefined;
+      }
       let result: unknown;
       try {
         result = await expression.evaluate(input, bindings);
@@ -129,10 +160,16 @@ function toPlainJson(result: unknown): unknown {
       error,
     );
   }
-  if (text === undefined || text.includes('"_jsonata_function":')) {
+  // Data may bear JSONata's marks; only a real function cannot be data.
+  if (text === undefined || (text.includes('"_jsonata_') && containsFunction(result))) {
     throw new ExpressionError('The result contains a function', EXPRESSION_CODES.notJson);
   }
   return JSON.parse(text) as unknown;
+}
+
+function containsFunction(value: unknown): boolean {
+  if (typeof value === 'function') return true;
+  return typeof value === 'object' && value !== null && Object.values(value).some(containsFunction);
 }
 
 interface Pattern {
