@@ -20,3 +20,15 @@ if (installed === 0 || installed < modifiedMs('package-lock.json')) {
     process.exit(result.status ?? 1);
   }
 }
+
+const runtime = spawnSync('node', ['--version'], {
+  encoding: 'utf8',
+  shell: process.platform === 'win32',
+});
+if (Number(/^v(\d+)/.exec(runtime.stdout ?? '')?.[1] ?? 0) < 24) {
+  console.error(
+    `Node 24 or newer is needed; found ${(runtime.stdout ?? '').trim() || 'none'}. It comes with the package "node": ` +
+      'run "npm ci" with install scripts allowed, or install Node 24.',
+  );
+  process.exit(1);
+}

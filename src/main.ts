@@ -1,0 +1,73 @@
+// The process: runtime check, environment, sandbox when nothing is configured, signals, exit codes.
+const [major = 0] = process.versions.node.split('.').map(Number);
+if (major < 24) {
+  process.stderr.write(
+    `Interaction Bridge needs Node 24 or newer; this is ${process.version}. "npm start" brings its own.\n`,
+  );
+  process.exit(1);
+}
+
+// Loaded only now: an older runtime cannot even read what follows.
+const { default: dotenv } = await import('dotenv');
+const { hasGenesysCredentials, loadConfig } = await import('./config.ts');
+const { createApp } = await import('./app.ts');
+const { ConfigError } = await import('./errors.ts');
+const { createLogger } = await import('./lib/logger.ts');
+const { createReleasers } = await import('./lib/releasers.ts');
+const { onSignals } = await import('./signals.ts');
+
+/** EX_CONFIG of sysexits.h: restarting will not help, somebody has to mend the settings. */
+const EXIT_BAD_CONFIGURATION = 78;
+
+dotenv.config({ quiet: true });
+const releasers = createReleasers();
+let environment: NodeJS.ProcessEnv = process.env;
+let banner: ((port: number) => string) | undefined;
+
+if (!hasGenesysCredentials(environment) && environment['NODE_ENV'] !== 'production') {
+  const { startForTrial } = await import('./sandbox/trial.ts');
+  const trial = await startForTrial(environment);
+  releasers.push('sandbox', trial.stop);
+  // The AWS SDK reads its credentials from the process' environment and nowhere else.
+  Object.assign(process.env, trial.environment);
+  environment = process.env;
+  banner = trial.banner;
+}
+
+if (process.argv.includes('--check')) {
+  const { checkAll } = await import('./cli/check-config.ts');
+  process.exitCode = await checkAll(environment, process.argv.slice(2));
+  await releasers.release();
+} else {
+  await serve();
+}
+
+async function serve(): Promise<void> {
+  try {
+    const config = loadConfig(environment);
+    const log = createLogger({ level: config.LOG_LEVEL });
+    const app = createApp(config, { log });
+    releasers.push('app', () => app.stop());
+    onSignals({
+      log,
+      timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+      stop: () => releasers.release(),
+      toggleLogLevel: () => app.toggleDebugLog(),
+    });
+    const { port } = await app.start();
+    if (banner !== undefined) process.stdout.write(banner(port));
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      process.stderr.write(
+        `The configuration is not usable:\n${error.problems.map((problem) => `  - ${problem}\n`).join('')}` +
+          'See .env.example and the README for every setting.\n',
+      );
+    } else {
+      process.stderr.write(
+        `Interaction Bridge could not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      );
+    }
+    await releasers.release().catch(() => undefined);
+    process.exit(error instanceof ConfigError ? EXIT_BAD_CONFIGURATION : 1);
+  }
+}

@@ -1,0 +1,86 @@
+// Writes what follows from src/settings.ts: .env.example and the table in README.md.
+// `npm run docs:settings` writes them; a test fails when they differ from what this makes.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type SettingName, settings } from '../src/settings.ts';
+
+interface Setting {
+  readonly type: string;
+  readonly group: string;
+  readonly description: string;
+  readonly default?: unknown;
+  readonly enum?: readonly string[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly secret?: boolean;
+}
+
+const START = '<!-- settings: made by `npm run docs:settings` -->';
+const END = '<!-- /settings -->';
+
+function all(): [SettingName, Setting][] {
+  return Object.entries(settings) as [SettingName, Setting][];
+}
+
+function allowed(setting: Setting): string {
+  if (setting.enum !== undefined) return setting.enum.join(', ');
+  if (setting.type === 'integer') return `${setting.minimum ?? ''} … ${setting.maximum ?? ''}`;
+  return setting.type === 'boolean' ? 'true, false' : '';
+}
+
+/** `.env.example`: every setting with its default, commented out. */
+export function environmentExample(): string {
+  const lines = [
+    '# Every setting of Interaction Bridge with its default. Copy to .env and change what you need.',
+    '# Without Genesys credentials, outside production, an embedded sandbox is used instead.',
+    '# AWS credentials are not settings of ours: the SDK finds them (environment, profile, role).',
+  ];
+  let group = '';
+  for (const [name, setting] of all()) {
+    if (setting.group !== group) {
+      group = setting.group;
+      lines.push('', `# --- ${group} ---`);
+    }
+    const limits = allowed(setting);
+    lines.push(`# ${setting.description}${limits === '' ? '' : ` [${limits}]`}`);
+    lines.push(`#${name}=${setting.default === undefined ? '' : String(setting.default)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The settings as Markdown tables, one for each group. */
+export function settingsTables(): string {
+  const cell = (value: string) => value.replaceAll('|', '\\|');
+  const parts: string[] = [];
+  let group = '';
+  for (const [name, setting] of all()) {
+    if (setting.group !== group) {
+      group = setting.group;
+      parts.push(
+        '',
+        `**${group}**`,
+        '',
+        '| name | default | allowed | meaning |',
+        '|---|---|---|---|',
+      );
+    }
+    const standard = setting.default === undefined ? '' : `\`${String(setting.default)}\``;
+    const secret = setting.secret === true ? ' (secret)' : '';
+    parts.push(
+      `| \`${name}\` | ${cell(standard)} | ${cell(allowed(setting))} | ${cell(setting.description)}${secret} |`,
+    );
+  }
+  return parts.join('\n').trim();
+}
+
+/** README.md with its settings replaced by what is true now. */
+export function readmeWith(readme: string): string {
+  const start = readme.indexOf(START);
+  const end = readme.indexOf(END);
+  if (start === -1 || end < start) throw new Error('README.md has lost its settings markers');
+  return `${readme.slice(0, start)}${START}\n${settingsTables()}\n${readme.slice(end)}`;
+}
+
+if (import.meta.main) {
+  writeFileSync('.env.example', environmentExample());
+  writeFileSync('README.md', readmeWith(readFileSync('README.md', 'utf8')));
+}
