@@ -65,7 +65,7 @@ export function compileSyntaxTree(
     if (error instanceof NotCompilable) return undefined;
     throw error;
   }
-  const { builtins, slots } = compilation;
+  const { builtins } = compilation;
   const isReplaced = (name: string) => builtins.has(name);
 
   return {
@@ -75,7 +75,7 @@ export function compileSyntaxTree(
       const frame: Frame = {
         root: input,
         bindings,
-        variables: slots === 0 ? [] : new Array<unknown>(slots).fill(undefined),
+        variables: [],
         now: undefined,
       };
       try {
