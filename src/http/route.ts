@@ -18,7 +18,12 @@ export interface Call {
   readonly response: Response;
   /** Aborts when the caller disconnects before the answer is complete, or the service stops. */
   readonly signal: AbortSignal;
+  /** Has the request's id and trace id on every line. */
   readonly log: Logger;
+  /** The caller's `x-request-id`, or one of ours. */
+  readonly requestId: string;
+  /** W3C trace context for calls on behalf of this request: the caller's trace, our own span. */
+  readonly traceparent: string;
   /** The roles of the caller; all of them when authentication is off. */
   readonly roles: ReadonlySet<Role>;
 }
@@ -64,6 +69,10 @@ export interface Route {
   readonly example?: unknown;
   /** Left out of request logs (probes). */
   readonly quiet?: boolean;
+  /** Answered before every limit and without credentials, even under overload. */
+  readonly probe?: boolean;
+  /** Left out of the OpenAPI document (pages, static files). */
+  readonly undocumented?: boolean;
   /** Answers, or returns nothing after it has written to `call.response` itself. */
   readonly handle: (call: Call) => Promise<Answer | undefined>;
 }

@@ -1,0 +1,208 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import helmet from 'helmet';
+import { ConfigError } from '../errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import { problemOf, writeProblem } from './error-handler.ts';
+import type { Caller, Exchanges } from './exchange.ts';
+import type { HttpMetrics } from './http-metrics.ts';
+import { createJsonBodyReader } from './json-body.ts';
+import type { HttpLimits } from './limits.ts';
+import { createOperation } from './operation.ts';
+import type { LoopMonitor } from './overload.ts';
+import { Problem } from './problem.ts';
+import { addressKey, createRateLimit } from './rate-limit.ts';
+import { createRequestLog, pathOf } from './request-log.ts';
+import type { Route } from './route.ts';
+import { createValidation } from './validation.ts';
+
+/** Who calls. @throws Problem 401 or 429 */
+export type Authenticate = (
+  request: IncomingMessage,
+  address: string | undefined,
+) => Promise<Caller>;
+
+export interface ApplicationOptions {
+  readonly routes: readonly Route[];
+  readonly limits: HttpLimits;
+  /** Express `trust proxy` as text: `false`, `true`, a number of hops, or addresses. */
+  readonly trustProxy: string;
+  readonly authenticate: Authenticate;
+  readonly exchanges: Exchanges;
+  readonly metrics: HttpMetrics;
+  readonly loop: LoopMonitor;
+  readonly log: Logger;
+}
+
+/**
+ * The way of a request: identified and logged; probes answered; turned away under overload; then,
+ * per route: who calls, how often, what (content type, query, body), the use case, its answer.
+ */
+export function createApplication(options: ApplicationOptions): Express {
+  const { routes, limits, exchanges, metrics, loop } = options;
+  const app = express();
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
+  app.set('query parser', false);
+  trustProxy(app, options.trustProxy);
+
+  const logRequest = createRequestLog({ log: options.log, exchanges });
+  app.use((request, response, next) => {
+    metrics.observe(exchanges.open(request, response));
+    logRequest(request, response);
+    next();
+  });
+  app.use(
+    helmet({
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+      },
+      // Whoever terminates TLS decides about HSTS.
+      strictTransportSecurity: false,
+    }),
+  );
+  app.use(requireHost);
+
+  const rateLimit = createRateLimit({
+    perMinute: limits.perMinute,
+    keyOf(request) {
+      const name = exchanges.of(request).caller?.name;
+      return name === undefined ? addressKey(request.ip) : `caller:${name}`;
+    },
+  });
+  const validation = createValidation();
+  const bodies = createJsonBodyReader({
+    maxBytes: limits.bodyBytes,
+    maxDepth: limits.jsonDepth,
+    timeoutMs: limits.bodyTimeoutMs,
+    maxHeldBytes: limits.heldBodyBytes,
+  });
+
+  const enter =
+    (route: Route): RequestHandler =>
+    (request, _response, next) => {
+      exchanges.of(request).route = route;
+      next();
+    };
+  const authorize =
+    (route: Route): RequestHandler =>
+    async (request, _response, next) => {
+      if (route.role !== 'public') {
+        const caller = await options.authenticate(request, request.ip);
+        exchanges.of(request).caller = caller;
+        if (!caller.roles.has(route.role)) throw roleMissing(route.role, caller);
+      }
+      next();
+    };
+  const operation = (route: Route): RequestHandler =>
+    createOperation({ route, validation, bodies, exchanges });
+
+  for (const route of routes.filter(({ probe }) => probe === true)) {
+    app[route.method](route.path, enter(route), operation(route));
+  }
+  app.use(turnAwayUnderOverload({ limits, metrics, loop }));
+  for (const route of routes.filter(({ probe }) => probe !== true)) {
+    app[route.method](route.path, enter(route), authorize(route), rateLimit, operation(route));
+  }
+  for (const path of new Set(routes.map((route) => route.path))) {
+    app.all(path, rateLimit, refuseMethod(routes.filter((route) => route.path === path)));
+  }
+  app.use(rateLimit, () => {
+    throw new Problem(
+      404,
+      'not_found',
+      'There is nothing here. GET /openapi.json lists all routes.',
+    );
+  });
+
+  const onError: ErrorRequestHandler = (error: unknown, request, response, _next) =>
+    failExchange(exchanges, request, response, error);
+  app.use(onError);
+  return app;
+}
+
+/** Answers a failed request as a problem, whatever was thrown, and leaves it to the log. */
+export function failExchange(
+  exchanges: Exchanges,
+  request: IncomingMessage,
+  response: ServerResponse,
+  thrown: unknown,
+): void {
+  const problem = problemOf(thrown);
+  response.err = thrown instanceof Error ? thrown : problem;
+  const { requestId } = exchanges.of(request);
+  writeProblem(response, problem, { instance: pathOf(request), requestId });
+}
+
+function turnAwayUnderOverload(
+  options: Pick<ApplicationOptions, 'limits' | 'metrics' | 'loop'>,
+): RequestHandler {
+  const { limits, metrics, loop } = options;
+  return (_request, response, next) => {
+    const lateLoop = limits.loopDelayMs > 0 && loop.delayMs > limits.loopDelayMs;
+    if (lateLoop || metrics.inFlight >= limits.inFlight) {
+      metrics.turnedAway(lateLoop ? 'event_loop' : 'in_flight');
+      throw new Problem(503, 'overloaded', 'Too much to do at the moment; try again shortly.', {
+        headers: { 'retry-after': '1' },
+      });
+    }
+    metrics.inFlight += 1;
+    response.once('close', () => {
+      metrics.inFlight -= 1;
+    });
+    next();
+  };
+}
+
+const requireHost: RequestHandler = (request, _response, next) => {
+  if (request.headers.host === undefined && request.httpVersion === '1.1') {
+    throw new Problem(400, 'malformed_request', 'The Host header is missing.');
+  }
+  next();
+};
+
+/** Answers OPTIONS, and any method that the path does not have. */
+function refuseMethod(routes: readonly Route[]): RequestHandler {
+  const methods = new Set(routes.map(({ method }) => method.toUpperCase()));
+  if (methods.has('GET')) methods.add('HEAD');
+  const allow = [...methods, 'OPTIONS'].join(', ');
+  return (request, response) => {
+    if (request.method === 'OPTIONS') {
+      response.status(204).set('allow', allow).end();
+      return;
+    }
+    throw new Problem(405, 'method_not_allowed', `${request.path} takes ${allow}.`, {
+      headers: { allow },
+    });
+  };
+}
+
+function roleMissing(role: string, caller: Caller): Problem {
+  const has = [...caller.roles].join(', ') || 'none';
+  return new Problem(
+    403,
+    'role_missing',
+    `This route needs the role "${role}"; the caller's roles: ${has}.`,
+    { headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${role}"` } },
+  );
+}
+
+function trustProxy(app: Express, text: string): void {
+  const value = text.trim();
+  try {
+    if (value === 'true' || value === 'false') app.set('trust proxy', value === 'true');
+    else if (/^\d+$/.test(value)) app.set('trust proxy', Number(value));
+    else
+      app.set(
+        'trust proxy',
+        value.split(',').map((part) => part.trim()),
+      );
+  } catch (error) {
+    throw new ConfigError(
+      [
+        `TRUST_PROXY: found ${JSON.stringify(value)}; allowed: false, true, a number of hops, or addresses`,
+      ],
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,142 @@
+import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { BridgeError, UpstreamError } from '../errors.ts';
+import { Problem } from './problem.ts';
+
+const DEFAULT_RETRY_AFTER_SECONDS = 5;
+
+/**
+ * Whatever was thrown below a route, as the problem that the caller gets. The only place that
+ * decides this. What nobody expected becomes a 500 that tells nothing but the request's id.
+ */
+export function problemOf(thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown;
+  if (thrown instanceof UpstreamError) return problemOfUpstream(thrown);
+  if (thrown instanceof BridgeError) return problemOfBridge(thrown);
+  const refusedByExpress = statusOf(thrown);
+  if (refusedByExpress !== undefined) {
+    return new Problem(refusedByExpress, 'bad_request', 'The request cannot be understood.', {
+      cause: thrown,
+    });
+  }
+  return new Problem(
+    500,
+    'internal_error',
+    'Something unexpected went wrong. The log has the cause under this request id.',
+    { cause: thrown },
+  );
+}
+
+function problemOfUpstream(error: UpstreamError): Problem {
+  const members = {
+    service: error.service,
+    ...(error.status === undefined ? {} : { upstreamStatus: error.status }),
+    ...(error.correlationId === undefined ? {} : { correlationId: error.correlationId }),
+    ...(error.missingPermission === undefined
+      ? {}
+      : { missingPermission: error.missingPermission }),
+  };
+  const problem = (status: number, code = error.code, headers = {}): Problem =>
+    new Problem(status, code, error.message, { cause: error, headers, members });
+
+  if (error.service === 'genesys' && error.missingPermission !== undefined) {
+    return new Problem(403, 'genesys_permission_missing', permissionAdvice(error), {
+      cause: error,
+      members,
+    });
+  }
+  if (error.kind !== 'retry') return problem(502);
+  if (error.status === 429 || error.retryAfterMs !== undefined) {
+    return problem(503, error.code, retryAfter(error.retryAfterMs));
+  }
+  return problem(/time_?out/.test(error.code) ? 504 : 502);
+}
+
+function permissionAdvice(error: UpstreamError): string {
+  return (
+    `${error.message.replace(/\.?$/, '.')} Missing: ${error.missingPermission}. An administrator grants it in ` +
+    "Genesys Cloud: Admin > Integrations > OAuth > this service's client (scope and roles), " +
+    'and Admin > People & Permissions > Roles / Permissions (the permission within such a role).'
+  );
+}
+
+function problemOfBridge(error: BridgeError): Problem {
+  const options = { cause: error, members: { ...error.details } };
+  switch (error.kind) {
+    case 'reject':
+      return new Problem(422, error.code, error.message, options);
+    case 'retry':
+    case 'systemic':
+      return new Problem(503, error.code, error.message, { ...options, headers: retryAfter() });
+  }
+}
+
+function retryAfter(ms = DEFAULT_RETRY_AFTER_SECONDS * 1000): Record<string, string> {
+  return { 'retry-after': String(Math.max(1, Math.ceil(ms / 1000))) };
+}
+
+/** Express and its parts mark what the caller did wrong with a 4xx `status`. */
+function statusOf(thrown: unknown): number | undefined {
+  if (!(thrown instanceof Error) || !('status' in thrown)) return undefined;
+  const { status } = thrown;
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : undefined;
+}
+
+/** The members that the problem type does not allow others to overwrite come last. */
+export function problemBody(
+  problem: Problem,
+  facts: { instance?: string | undefined; requestId?: string | undefined } = {},
+): Record<string, unknown> {
+  return {
+    ...problem.members,
+    type: `urn:interaction-bridge:problem:${problem.code}`,
+    title: STATUS_CODES[problem.status] ?? 'Client Closed Request',
+    status: problem.status,
+    code: problem.code,
+    detail: problem.message,
+    ...facts,
+    ...(problem.errors.length === 0 ? {} : { errors: problem.errors }),
+  };
+}
+
+/**
+ * Writes the problem, or cuts the connection when an answer has already begun, so that the caller
+ * cannot take half an answer for a whole one.
+ */
+export function writeProblem(
+  response: ServerResponse,
+  problem: Problem,
+  facts: { instance: string; requestId: string },
+): void {
+  if (response.destroyed || response.writableEnded) return;
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const text = JSON.stringify(problemBody(problem, facts));
+  for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
+  response.statusCode = problem.status;
+  response.setHeader('content-type', 'application/problem+json; charset=utf-8');
+  response.setHeader('content-length', Buffer.byteLength(text));
+  response.end(text);
+}
+
+/** An error as a log line may show it: what, not what was in the payload. */
+export function describeError(thrown: unknown): Record<string, unknown> {
+  const problem = problemOf(thrown);
+  const error = problem.status === 500 ? (problem.cause ?? problem) : (thrown ?? problem);
+  if (!(error instanceof Error)) return { code: problem.code, message: problem.message };
+  return {
+    type: error.name,
+    code: problem.code,
+    message: error.message,
+    ...(problem.status === 500 ? { stack: error.stack } : {}),
+    ...(error instanceof UpstreamError
+      ? { service: error.service, status: error.status, correlationId: error.correlationId }
+      : {}),
+    ...(error.cause instanceof Error ? { cause: describeCause(error.cause) } : {}),
+  };
+}
+
+function describeCause(cause: Error): string {
+  return `${cause.name}: ${cause.message}`.slice(0, 500);
+}

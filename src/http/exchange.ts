@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { v7 as uuidV7 } from 'uuid';
+import { Problem } from './problem.ts';
+import type { Role, Route } from './route.ts';
+import { continueTrace, type TraceContext } from './trace-context.ts';
+
+/** Who calls, once the credentials are checked. */
+export interface Caller {
+  /** The key's name or the token's subject; absent when nobody is asked. */
+  readonly name?: string;
+  readonly roles: ReadonlySet<Role>;
+}
+
+/** One request and its answer, for as long as they last. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  readonly trace: TraceContext;
+  readonly startedMs: number;
+  /** Aborts with a Problem as its reason: caller gone, too slow, service stopping. */
+  readonly abort: AbortController;
+  route: Route | undefined;
+  caller: Caller | undefined;
+  /** The handler reads the body itself; its silences are watched. */
+  streaming: boolean;
+}
+
+const REQUEST_ID = /^[\w.:+/=@-]{1,128}$/;
+
+/** For how long the rest of a refused body is read away, in milliseconds. */
+const LINGER_MS = 2000;
+
+/** All that is going on, and what belongs to which request. */
+export interface Exchanges {
+  open(request: IncomingMessage, response: ServerResponse): Exchange;
+  of(request: IncomingMessage): Exchange;
+  /** The one that is open on a connection. */
+  on(socket: Socket): Exchange | undefined;
+  readonly all: ReadonlySet<Exchange>;
+}
+
+export function createExchanges(onOpen: (exchange: Exchange) => void): Exchanges {
+  const all = new Set<Exchange>();
+  const byRequest = new WeakMap<IncomingMessage, Exchange>();
+  const bySocket = new WeakMap<Socket, Exchange>();
+
+  return {
+    open(request, response) {
+      const given = headerOf(request, 'x-request-id');
+      const exchange: Exchange = {
+        request,
+        response,
+        requestId: given !== undefined && REQUEST_ID.test(given) ? given : uuidV7(),
+        trace: continueTrace(headerOf(request, 'traceparent')),
+        startedMs: performance.now(),
+        abort: new AbortController(),
+        route: undefined,
+        caller: undefined,
+        streaming: false,
+      };
+      all.add(exchange);
+      byRequest.set(request, exchange);
+      bySocket.set(request.socket, exchange);
+      response.setHeader('x-request-id', exchange.requestId);
+      response.once('finish', () => {
+        if (!request.complete) linger(request);
+      });
+      response.once('close', () => {
+        all.delete(exchange);
+        if (!response.writableFinished) exchange.abort.abort(callerGone());
+      });
+      onOpen(exchange);
+      return exchange;
+    },
+    of(request) {
+      const exchange = byRequest.get(request);
+      if (exchange === undefined) throw new Error('The request was not opened as an exchange');
+      return exchange;
+    },
+    on(socket) {
+      const exchange = bySocket.get(socket);
+      return exchange !== undefined && all.has(exchange) ? exchange : undefined;
+    },
+    all,
+  };
+}
+
+export function callerGone(): Problem {
+  return new Problem(499, 'client_closed_request', 'The caller left before the exchange was over.');
+}
+
+/** Reads away what is still coming after a refusal, so that the caller can read the answer. */
+function linger(request: IncomingMessage): void {
+  const { socket } = request;
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  const done = () => clearTimeout(timer);
+  request.once('end', done).once('close', done);
+  request.resume();
+}
+
+/** A header that makes sense once only. */
+export function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? undefined : value;
+}
+
+/** Whether a body follows the headers, RFC 9112 §6.3. */
+export function hasBody(request: IncomingMessage): boolean {
+  return (
+    request.headers['transfer-encoding'] !== undefined ||
+    Number(request.headers['content-length'] ?? 0) > 0
+  );
+}

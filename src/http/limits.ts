@@ -1,0 +1,17 @@
+/** What one caller, and all of them together, may ask of this process. */
+export interface HttpLimits {
+  /** Largest JSON body. */
+  readonly bodyBytes: number;
+  /** Bytes of JSON bodies arriving at once, all requests together. */
+  readonly heldBodyBytes: number;
+  readonly jsonDepth: number;
+  /** Requests handled at once; probes do not count. */
+  readonly inFlight: number;
+  /** Mean delay of the event loop above which requests are turned away; 0 = never. */
+  readonly loopDelayMs: number;
+  /** Requests of one caller; 0 = no limit. */
+  readonly perMinute: number;
+  readonly headersTimeoutMs: number;
+  /** For a JSON body to arrive, and the longest silence of a streamed body or a stuck reader. */
+  readonly bodyTimeoutMs: number;
+}

@@ -1,0 +1,69 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pinoHttp } from 'pino-http';
+import type { Logger } from '../lib/logger.ts';
+import { describeError, problemOf } from './error-handler.ts';
+import type { Exchanges } from './exchange.ts';
+
+/**
+ * One line per request when its answer is complete or cut off; none for quiet routes that went
+ * well. The path goes in without its query, which may hold what is nobody else's business.
+ */
+export function createRequestLog(options: {
+  log: Logger;
+  exchanges: Exchanges;
+}): (request: IncomingMessage, response: ServerResponse) => void {
+  const { log, exchanges } = options;
+
+  function facts(request: IncomingMessage, response: ServerResponse): Record<string, unknown> {
+    const exchange = exchanges.of(request);
+    return {
+      traceId: exchange.trace.traceId,
+      method: request.method,
+      path: pathOf(request),
+      status: response.statusCode,
+      complete: response.writableFinished,
+      durationMs: Math.round(performance.now() - exchange.startedMs),
+      caller: exchange.caller?.name,
+      remoteAddress: request.socket.remoteAddress,
+    };
+  }
+
+  const write = pinoHttp({
+    logger: log,
+    genReqId: (request) => exchanges.of(request).requestId,
+    customAttributeKeys: { reqId: 'requestId' },
+    quietReqLogger: true,
+    quietResLogger: true,
+    wrapSerializers: false,
+    serializers: { req: () => undefined },
+    customLogLevel(request, response, error) {
+      if (response.statusCode === 500) return 'error';
+      if (error !== undefined && problemOf(error).status >= 500) return 'warn';
+      if (response.statusCode >= 500) return 'warn';
+      return exchanges.of(request).route?.quiet === true ? 'silent' : 'info';
+    },
+    customSuccessMessage: (request, response) => message(request, response),
+    customErrorMessage: (request, response) => message(request, response),
+    customSuccessObject: (request, response) => facts(request, response),
+    customErrorObject: (request, response, error) => ({
+      ...facts(request, response),
+      ...(response.err === undefined ? {} : { err: describeError(error) }),
+    }),
+  });
+
+  return (request, response) => {
+    // pino-http's logger is a child with a level of its own: it has to follow a change.
+    if (write.logger.level !== log.level) write.logger.level = log.level;
+    write(request, response);
+    request.log.setBindings({ traceId: exchanges.of(request).trace.traceId });
+  };
+}
+
+function message(request: IncomingMessage, response: ServerResponse): string {
+  const end = response.writableFinished ? String(response.statusCode) : 'cut off';
+  return `${request.method} ${pathOf(request)} ${end}`;
+}
+
+export function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?', 1)[0]?.slice(0, 200) ?? '';
+}

@@ -1,0 +1,153 @@
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Registry } from '../lib/metrics.ts';
+import { type ApplicationOptions, createApplication, failExchange } from './application.ts';
+import { createExchanges } from './exchange.ts';
+import { createHttpMetrics } from './http-metrics.ts';
+import { answerMalformed, problemOfMalformed } from './malformed-request.ts';
+import { createLoopMonitor } from './overload.ts';
+import { type ProbeOptions, probeRoutes } from './probes.ts';
+import { Problem } from './problem.ts';
+import { createWatchdog } from './watchdog.ts';
+
+export interface HttpServerOptions
+  extends Omit<ApplicationOptions, 'exchanges' | 'metrics' | 'loop'>,
+    Omit<ProbeOptions, 'isDraining' | 'loopDelayMs'> {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly registry: Registry;
+}
+
+export interface HttpServer {
+  /** @returns the port that was bound. */
+  start(): Promise<{ port: number }>;
+  /** Not ready from now on, and every connection closes after its next answer. */
+  beginDrain(): void;
+  /**
+   * Takes no more connections and waits for the requests in flight. After `timeoutMs` their
+   * signals abort; one second later their connections are cut.
+   */
+  stop(timeoutMs: number): Promise<void>;
+}
+
+/** What a handler gets to answer after its signal aborted, in milliseconds. */
+const ABORT_GRACE_MS = 1000;
+const CLOSE_IDLE_EVERY_MS = 100;
+/** A connection that never sent a request does not count as idle: it goes after this quiet time. */
+const QUIET_SWEEPS = 5;
+
+/** The routes of the use cases and of operation behind one port, within the given limits. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { limits, log } = options;
+  let draining = false;
+  let stopped: Promise<void> | undefined;
+
+  const loop = createLoopMonitor();
+  const metrics = createHttpMetrics(options.registry, () => loop.delayMs);
+  const watchdog = createWatchdog({
+    silenceMs: limits.bodyTimeoutMs,
+    onExpired(exchange, problem) {
+      setTimeout(() => {
+        if (!exchanges.all.has(exchange)) return;
+        failExchange(exchanges, exchange.request, exchange.response, problem);
+        exchange.request.socket.destroySoon();
+      }, ABORT_GRACE_MS).unref();
+    },
+  });
+  const exchanges = createExchanges((exchange) => {
+    if (draining) exchange.response.setHeader('connection', 'close');
+    watchdog.watch(exchange);
+  });
+  const app = createApplication({
+    ...options,
+    routes: [
+      ...probeRoutes({ ...options, isDraining: () => draining, loopDelayMs: () => loop.delayMs }),
+      ...options.routes,
+    ],
+    exchanges,
+    metrics,
+    loop,
+  });
+
+  const server = createServer(
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      // Streamed bodies may take as long as they flow; JSON bodies have a bound of their own.
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersTimeoutMs / 4)),
+      // Longer than the usual idle time of a load balancer, which must be the one to close.
+      keepAliveTimeout: 65_000,
+      // The application says what is wrong; Node would answer without a word.
+      requireHostHeader: false,
+    },
+    app,
+  );
+  server.maxConnections = 2 * limits.inFlight + 1000;
+  // Answered by the application, which asks for the body only when it is wanted.
+  server.on('checkContinue', app);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const exchange = exchanges.on(socket);
+    if (
+      error.code === 'ECONNRESET' ||
+      !socket.writable ||
+      exchange?.response.headersSent === true
+    ) {
+      socket.destroy();
+      return;
+    }
+    const problem = problemOfMalformed(error.code);
+    metrics.turnedAway('malformed');
+    log.debug({ code: error.code, remoteAddress: socket.remoteAddress }, problem.message);
+    answerMalformed(socket, problem);
+  });
+
+  async function close(timeoutMs: number): Promise<void> {
+    draining = true;
+    let quietSweeps = 0;
+    const sweeper = setInterval(() => {
+      quietSweeps = exchanges.all.size === 0 ? quietSweeps + 1 : 0;
+      if (quietSweeps > QUIET_SWEEPS) server.closeAllConnections();
+      else server.closeIdleConnections();
+    }, CLOSE_IDLE_EVERY_MS);
+    const aborter = setTimeout(() => {
+      const problem = new Problem(503, 'shutting_down', 'The service is stopping.', {
+        headers: { 'retry-after': '5' },
+      });
+      for (const exchange of exchanges.all) exchange.abort.abort(problem);
+    }, timeoutMs);
+    const cutter = setTimeout(() => server.closeAllConnections(), timeoutMs + ABORT_GRACE_MS);
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+    });
+    clearInterval(sweeper);
+    clearTimeout(aborter);
+    clearTimeout(cutter);
+    watchdog.stop();
+    loop.stop();
+  }
+
+  return {
+    async start() {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject).listen(options.port, options.host, () => {
+          server.off('error', reject);
+          resolve();
+        });
+      });
+      loop.start();
+      watchdog.start();
+      const address = server.address();
+      return {
+        port: typeof address === 'object' && address !== null ? address.port : options.port,
+      };
+    },
+    beginDrain() {
+      draining = true;
+    },
+    stop(timeoutMs) {
+      stopped ??= close(timeoutMs);
+      return stopped;
+    },
+  };
+}
