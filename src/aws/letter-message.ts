@@ -61,8 +61,8 @@ export async function fromMessage(body: string): Promise<DeadLetter | undefined>
   try {
     const outer: unknown = JSON.parse(body);
     if (!isEnvelope(outer)) return undefined;
-    const inner: unknown =
-      'contentEncoding' in outer ? await unpack(outer.contentEncoding, outer['content']) : outer;
+    const encoding = outer['contentEncoding'];
+    const inner = encoding === undefined ? outer : await unpack(encoding, outer['content']);
     if (!isContent(inner)) return undefined;
     const { originalEvent, transformedEvent } = inner;
     const { expressionVersion, schemaVersion, truncated } = outer;
