@@ -1,0 +1,61 @@
+// npm run bench [-- map|events|simulate|report|start ...] [--profile]
+// Each benchmark prints a table; all go to bench/results/<time>.json.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { printHottest, profileFolder } from './profile.ts';
+import { type BenchResult, median, printTable } from './result.ts';
+
+const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchResult> }>>> = {
+  start: () => import('./start.ts'),
+  simulate: () => import('./simulate.ts'),
+  map: () => import('./map.ts'),
+  report: () => import('./report.ts'),
+  events: () => import('./events.ts'),
+};
+
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const unknown = names.filter((name) => !(name in BENCHES));
+if (unknown.length > 0) {
+  console.error(
+    `Unknown benchmark ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`,
+  );
+  process.exit(2);
+}
+
+// A stray server would measure something else, or never end.
+process.on('unhandledRejection', (error) => {
+  console.error(error);
+  process.exit(1);
+});
+
+const results: BenchResult[] = [];
+for (const [name, load] of Object.entries(BENCHES)) {
+  if (names.length > 0 && !names.includes(name)) continue;
+  console.log(`\n${name} ...`);
+  const { run } = await load();
+  results.push(await run());
+}
+for (const result of results) printTable(result);
+if (profileFolder !== undefined) printHottest(profileFolder);
+
+const folder = 'bench/results';
+mkdirSync(folder, { recursive: true });
+const file = `${folder}/${new Date().toISOString().replaceAll(':', '-')}.json`;
+writeFileSync(
+  file,
+  JSON.stringify(
+    {
+      at: new Date().toISOString(),
+      node: process.version,
+      cpu: cpus()[0]?.model,
+      cores: cpus().length,
+      results: results.map((result) => ({
+        ...result,
+        rows: result.rows.map((row) => ({ ...row, median: median(row.values) })),
+      })),
+    },
+    undefined,
+    2,
+  ),
+);
+console.log(`\nwritten to ${file}`);

@@ -1,0 +1,107 @@
+// Runs the sandbox and the service as processes of their own, as operators do.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const START_TIMEOUT_MS = 20_000;
+
+export interface SandboxProcess {
+  readonly url: string;
+  /** Settings and AWS variables that point a service at it. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly child: ChildProcess;
+  stop(): Promise<void>;
+}
+
+export interface ServiceProcess {
+  readonly url: string;
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** Everything it has logged so far, parsed; lines that are no JSON as `{text}`. */
+  readonly log: readonly Readonly<Record<string, unknown>>[];
+  /** Waits until the path answers with `status` (default 200). */
+  until(path: string, status?: number): Promise<Response>;
+  /** Ends it and waits; returns its exit code, or `undefined` when a signal ended it. */
+  stop(signal?: NodeJS.Signals): Promise<number | undefined>;
+}
+
+/** Starts `src/sandbox/main.ts`; `options` are its `SANDBOX_…` variables. */
+export async function startSandboxProcess(
+  options: Readonly<Record<string, string>> = {},
+): Promise<SandboxProcess> {
+  const child = spawn(process.execPath, ['src/sandbox/main.ts'], {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'], SANDBOX_EXIT_WITH_PARENT: 'true', ...options },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const environment: Record<string, string> = {};
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, name, value] = /^([A-Z_]+)="?(.*?)"?$/.exec(line) ?? [];
+    if (name !== undefined && value !== undefined) environment[name] = value;
+    if ('GENESYS_BASE_URL' in environment && 'DLQ_QUEUE_URL' in environment && line === '') break;
+  }
+  child.stdout.resume();
+  const url = environment['GENESYS_BASE_URL'] ?? '';
+  return { url, environment, child, stop: async () => void (await end(child, 'SIGTERM')) };
+}
+
+/** Starts `src/main.ts` on a free port and waits until `waitFor` answers 200. */
+export async function startProcess(
+  environment: Readonly<Record<string, string>>,
+  options: { readonly waitFor?: string; readonly nodeArguments?: readonly string[] } = {},
+): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, [...(options.nodeArguments ?? []), 'src/main.ts'], {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const log: Record<string, unknown>[] = [];
+  const listening = Promise.withResolvers<number>();
+  child.once('exit', (code) =>
+    listening.reject(new Error(`The service ended with ${code} before it listened`)),
+  );
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    let entry: Record<string, unknown>;
+    try {
+      entry = JSON.parse(line) as Record<string, unknown>;
+    } catch {
+      entry = { text: line };
+    }
+    log.push(entry);
+    if (entry['msg'] === 'Listening') listening.resolve(Number(entry['port']));
+  });
+  const url = `http://127.0.0.1:${await listening.promise}`;
+
+  async function until(path: string, status = 200): Promise<Response> {
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    for (;;) {
+      const answer = await fetch(url + path).catch(() => undefined);
+      if (answer?.status === status) return answer;
+      const text = await answer?.text();
+      if (Date.now() > deadline)
+        throw new Error(`${path} is not ${status}: ${text ?? 'no answer'}`);
+      await sleep(10);
+    }
+  }
+
+  if (options.waitFor !== undefined) await (await until(options.waitFor)).text();
+  return {
+    url,
+    pid: child.pid ?? 0,
+    child,
+    log,
+    until,
+    stop: (signal = 'SIGTERM') => end(child, signal),
+  };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | undefined> {
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill(signal);
+    await once(child, 'exit');
+  }
+  return child.exitCode ?? undefined;
+}
