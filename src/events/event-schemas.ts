@@ -123,7 +123,10 @@ export function startRegistrySchema(options: RegistrySchemaOptions): EventSchema
     try {
       const wanted = version === undefined ? { registry, name } : { registry, name, version };
       const describe = async () => options.registry.describe(wanted, stopping.signal);
-      const schema = await options.cache.get(key, describe, { ttlMs: options.refreshMs });
+      const schema = await options.cache.get(key, describe, {
+        ttlMs: options.refreshMs,
+        signal: stopping.signal,
+      });
       if (schema.content !== content || schema.version !== current?.version) {
         current = compileDefinition(
           { kind: 'registered', schema, component: options.component },

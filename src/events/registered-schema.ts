@@ -120,7 +120,7 @@ function rewriteKeyword(keyword: string, value: unknown): unknown {
 function orNull(schema: JsonObject): JsonObject {
   if (typeof schema['type'] !== 'string') return { anyOf: [{ type: 'null' }, schema] };
   const values = Array.isArray(schema['enum'])
-    ? { enum: [...(schema['enum'] as unknown[]), null] }
+    ? { enum: [...new Set<unknown>([...(schema['enum'] as unknown[]), null])] }
     : {};
   return { ...schema, type: [schema['type'], 'null'], ...values };
 }

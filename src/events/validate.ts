@@ -61,6 +61,8 @@ export function compileSchema(schema: unknown, options: { strict: boolean }): Va
 function createAjv(dialect: string, strict: boolean): Ajv | Ajv2019 | Ajv2020 {
   const options: Options = {
     strict,
+    // `anyOf` of `required` lists is an idiom, not a mistake.
+    strictRequired: false,
     allErrors: true,
     logger: false,
     code: { regExp: Object.assign(linearRegExp, { code: 'linearRegExp' }) },
