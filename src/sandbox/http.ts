@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EntryFailures, FaultRule, Faults } from './faults.ts';
+import type { EntryFailures, FaultRule, Faults, Verdict } from './faults.ts';
 import type { CallEnd, RequestLog } from './request-log.ts';
 
 /**
@@ -22,6 +22,8 @@ export interface Service {
 export interface Operation {
   /** Dotted name, the target of fault rules: `genesys.token`, `aws.events.PutEvents`. */
   readonly name: string;
+  /** The sandbox's own business: no faults, not in the log. */
+  readonly internal?: boolean;
   handle(call: Call): Reply | Promise<Reply>;
 }
 
@@ -113,7 +115,6 @@ async function serve(
   options: SandboxServerOptions,
   closing: AbortSignal,
 ): Promise<void> {
-  const startedAt = performance.now();
   const requestId = randomUUID();
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
@@ -131,27 +132,10 @@ async function serve(
     write(response, json({ message: `The sandbox has no ${request.method} ${path}` }, 404));
     return;
   }
-  const { name } = operation;
-  const { refuse, headers } = service;
 
-  let ended = false;
-  const end = (status: CallEnd): void => {
-    if (ended) return;
-    ended = true;
-    options.requests.end({
-      time: new Date().toISOString(),
-      operation: name,
-      method: request.method ?? '',
-      path,
-      status,
-      durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
-      requestId,
-    });
-  };
-  options.requests.begin(name);
-  response.once('close', () => end(response.writableFinished ? response.statusCode : 'aborted'));
-
-  const verdict = options.faults.judge(name);
+  const internal = operation.internal === true;
+  const end = internal ? () => undefined : logged(request, response, operation, options, requestId);
+  const verdict = internal ? NO_VERDICT : options.faults.judge(operation.name);
   const { ending } = verdict;
   if (verdict.latencyMs > 0) {
     const woken = sleep(verdict.latencyMs, undefined, { signal: closing, ref: false });
@@ -159,24 +143,23 @@ async function serve(
   }
   if (ending?.reset === 'before') {
     end('reset');
-    reset(request);
+    request.socket.resetAndDestroy();
     return;
   }
 
   const body = await readBody(request, options.maxBodyBytes);
   if (body === undefined) {
     // The rest of the body is not read, so the connection cannot be used again.
-    write(response, refuse({ status: 413, message: 'The body is too large' }, requestId), {
-      connection: 'close',
-    });
+    const reply = service.refuse({ status: 413, message: 'The body is too large' }, requestId);
+    write(response, reply, { connection: 'close' });
     return;
   }
   if (ending?.hang === true) {
     end('hang');
     return;
   }
-  const standard = headers?.(requestId);
-  const forced = ending === undefined ? undefined : forcedReply(ending, refuse, requestId);
+  const standard = service.headers?.(requestId);
+  const forced = ending === undefined ? undefined : forcedReply(ending, service, requestId);
   if (forced !== undefined) {
     write(response, forced, standard);
     return;
@@ -193,20 +176,51 @@ async function serve(
   });
   if (ending?.reset === 'after') {
     end('reset');
-    reset(request);
-  } else if (ending?.reset === 'middle' || ending?.hang === 'middle') {
-    end(ending.hang === 'middle' ? 'hang' : 'reset');
-    writeHalf(response, reply, standard, () => {
-      if (ending.reset === 'middle') reset(request);
-    });
+    request.socket.resetAndDestroy();
+  } else if (ending?.reset === 'middle') {
+    end('reset');
+    writeHalf(response, reply, standard, () => request.socket.resetAndDestroy());
+  } else if (ending?.hang === 'middle') {
+    end('hang');
+    writeHalf(response, reply, standard, () => undefined);
   } else {
     write(response, reply, standard);
     if (reply.stream !== undefined) end(reply.status);
   }
 }
 
+const NO_VERDICT: Verdict = { latencyMs: 0, repeatPage: false };
+
+/** Begins an entry of the log; the function ends it, at the latest when the connection does. */
+function logged(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { name }: Operation,
+  { requests }: SandboxServerOptions,
+  requestId: string,
+): (status: CallEnd) => void {
+  const startedAt = performance.now();
+  let ended = false;
+  const end = (status: CallEnd): void => {
+    if (ended) return;
+    ended = true;
+    requests.end({
+      at: Date.now(),
+      operation: name,
+      method: request.method ?? '',
+      url: request.url ?? '',
+      status,
+      durationMs: performance.now() - startedAt,
+      requestId,
+    });
+  };
+  requests.begin(name);
+  response.once('close', () => end(response.writableFinished ? response.statusCode : 'aborted'));
+  return end;
+}
+
 /** What a rule answers without asking the operation. */
-function forcedReply(rule: FaultRule, refuse: Service['refuse'], requestId: string) {
+function forcedReply(rule: FaultRule, service: Service, requestId: string): Reply | undefined {
   const retryAfter = rule.retryAfter === undefined ? {} : { 'retry-after': rule.retryAfter };
   if (rule.html === true) {
     return {
@@ -221,7 +235,7 @@ function forcedReply(rule: FaultRule, refuse: Service['refuse'], requestId: stri
   }
   return rule.status === undefined
     ? undefined
-    : refuse({ ...rule, status: rule.status }, requestId);
+    : service.refuse({ ...rule, status: rule.status }, requestId);
 }
 
 function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
@@ -270,6 +284,11 @@ function writeHalf(
   standard: Readonly<Record<string, string>> | undefined,
   written: () => void,
 ): void {
+  if (reply.stream !== undefined) {
+    response.writeHead(reply.status, { ...standard, ...reply.headers });
+    response.write('{"id":"half a li', written);
+    return;
+  }
   const body = Buffer.from(reply.body ?? 'nothing to cut');
   response.writeHead(reply.status, {
     ...standard,
@@ -277,8 +296,4 @@ function writeHalf(
     'content-length': body.length,
   });
   response.write(body.subarray(0, Math.ceil(body.length / 2)), written);
-}
-
-function reset(request: IncomingMessage): void {
-  request.socket.resetAndDestroy();
 }

@@ -2,11 +2,11 @@
 export type CallEnd = number | 'reset' | 'hang' | 'aborted';
 
 export interface LoggedRequest {
-  readonly time: string;
+  /** When it ended, in epoch milliseconds. */
+  readonly at: number;
   readonly operation: string;
   readonly method: string;
-  /** Without the query. */
-  readonly path: string;
+  readonly url: string;
   readonly status: CallEnd;
   readonly durationMs: number;
   readonly requestId: string;

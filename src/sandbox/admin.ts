@@ -1,0 +1,172 @@
+import { createFaultRuleParser } from './fault-rule.ts';
+import { parseObject, Refusal } from './genesys/error-body.ts';
+import { type Call, json, type Operation, type Reply, type Service } from './http.ts';
+import type { SandboxParts } from './parts.ts';
+
+/** `/_sandbox/`: look at what came in, and steer, from a shell or from a test in another process. */
+export function createAdminService(sandbox: SandboxParts): Service {
+  const { cloud, conversations, faults, organisation, records, requests, stream, traffic } =
+    sandbox;
+  const parseFaultRule = createFaultRuleParser();
+  const routes = new Map<string, { what: string; operation: Operation }>();
+
+  function route(method: string, path: string, what: string, handle: (call: Call) => unknown) {
+    const operation: Operation = {
+      name: 'sandbox',
+      internal: true,
+      handle(call): Reply {
+        try {
+          const answer = handle(call);
+          return answer === undefined ? { status: 204 } : json(answer);
+        } catch (error) {
+          if (!(error instanceof Refusal)) throw error;
+          return json({ message: error.message }, error.failure.status);
+        }
+      },
+    };
+    routes.set(`${method} /_sandbox${path}`, { what, operation });
+  }
+
+  route('GET', '', 'this list', () =>
+    Object.fromEntries(Array.from(routes, ([name, { what }]) => [name, what])),
+  );
+  route('GET', '/records', 'records written to Genesys; ?id= for one, ?limit=', (call) => {
+    const id = query(call).get('id');
+    if (id === null) {
+      const shown = last([...records.stored.values()], call);
+      return { written: records.written(), kept: records.stored.size, records: shown };
+    }
+    const record = records.stored.get(id);
+    if (record === undefined) throw new Refusal(404, `Nothing was written for ${id}.`);
+    return record;
+  });
+  route('GET', '/definitions', 'attributes a unit itself defines; ?orgId=', (call) =>
+    organisation.definitions(query(call).get('orgId') ?? undefined),
+  );
+  route('GET', '/conversations/count', 'conversations there are; ?days=30', (call) => {
+    const days = Number(query(call).get('days') ?? 30);
+    const now = Date.now();
+    return { days, count: conversations.count(new Date(now - days * 86_400_000), new Date(now)) };
+  });
+  route('GET', '/requests', 'calls: counts and the last ones; ?limit=', (call) => ({
+    counts: requests.counts(),
+    requests: last(requests.last(), call),
+  }));
+  route('GET', '/events', 'events that the bus accepted; ?limit=', (call) => ({
+    count: cloud.busEventCount(),
+    events: last(cloud.busEvents, call),
+  }));
+  route('GET', '/dead-letters', 'messages in the dead-letter queue; ?limit=', (call) => {
+    const letters = cloud.deadLetters();
+    return { count: letters.length, letters: last(letters, call) };
+  });
+  route('GET', '/metrics', 'what CloudWatch got; ?limit=', (call) => last(cloud.metrics, call));
+  route('GET', '/stream', 'subscriptions, readers, events sent', () => ({
+    subscriptions: stream.subscriptions(),
+    clients: stream.clients(),
+    perSecond: traffic.perSecond(),
+    sent: stream.sent(),
+  }));
+  route('GET', '/stream/ids', 'ids of events sent; ?expectation=matching|other|invalid', (call) => {
+    const expectation = query(call).get('expectation') ?? 'matching';
+    if (expectation === 'matching' || expectation === 'other' || expectation === 'invalid') {
+      return stream.sentIds(expectation);
+    }
+    throw new Refusal(400, 'expectation is matching, other or invalid.');
+  });
+  route('GET', '/faults', 'rules that are active', () => faults.list());
+  route(
+    'POST',
+    '/faults',
+    'add a rule: {"target": "aws.events", "status": 500, "times": 3}',
+    (c) => ({
+      id: faults.add(parseFaultRule(parseObject(c.body))),
+    }),
+  );
+  route('DELETE', '/faults', 'remove all rules; /faults/<id> removes one', (call) => {
+    const id = call.path.split('/')[3];
+    if (id === undefined) faults.clear();
+    else if (!faults.remove(decodeURIComponent(id))) throw new Refusal(404, `No rule ${id}.`);
+  });
+  route('POST', '/events/emit', 'send {"events": […], "lines": […]} on every stream', (call) => {
+    const { events = [], lines = [] } = parseObject(call.body);
+    if (!Array.isArray(events) || !Array.isArray(lines)) {
+      throw new Refusal(400, 'events and lines are lists.');
+    }
+    stream.emit([...(events as unknown[]), ...lines.map(String)]);
+    return { emitted: events.length + lines.length };
+  });
+  route('POST', '/traffic', 'interactions: {"perSecond": 5}, or "max"', (call) => {
+    const { perSecond } = parseObject(call.body);
+    const rate = perSecond === 'max' ? Infinity : perSecond;
+    if (typeof rate !== 'number' || !(rate >= 0)) {
+      throw new Refusal(400, 'perSecond is a number from 0, or "max".');
+    }
+    traffic.set(rate);
+  });
+  route('POST', '/stream/cut', 'break every stream', () => stream.cut());
+  route(
+    'DELETE',
+    '/subscriptions',
+    '/subscriptions/<id>: forget it, its stream answers 404',
+    (call) => {
+      const id = call.path.split('/')[3] ?? '';
+      if (!stream.deleteSubscription(id)) throw new Refusal(404, `No subscription ${id}.`);
+    },
+  );
+  route('POST', '/tokens/revoke', 'all tokens are worth nothing from now on', () =>
+    sandbox.tokens.revokeAll(),
+  );
+  route('POST', '/permissions', 'take away and give back: {"deny": […], "allow": […]}', (call) => {
+    const { deny = [], allow = [] } = parseObject(call.body);
+    if (!Array.isArray(deny) || !Array.isArray(allow)) {
+      throw new Refusal(400, 'deny and allow are lists.');
+    }
+    for (const permission of deny) sandbox.denied.add(String(permission));
+    for (const permission of allow) sandbox.denied.delete(String(permission));
+  });
+  route(
+    'POST',
+    '/rate-limit',
+    'Genesys requests per window: {"perMinute": 300}; 0 = none',
+    (call) => {
+      const { perMinute } = parseObject(call.body);
+      if (typeof perMinute !== 'number' || !(perMinute >= 0)) {
+        throw new Refusal(400, 'perMinute is a number from 0.');
+      }
+      sandbox.rateLimit.set(perMinute);
+    },
+  );
+  route('POST', '/queues', '/queues/<name>: create a queue', (call) =>
+    cloud.createQueue(call.path.split('/')[3] ?? ''),
+  );
+  route('DELETE', '/queues', '/queues/<name>: delete a queue', (call) =>
+    cloud.deleteQueue(call.path.split('/')[3] ?? ''),
+  );
+  route('POST', '/reset', 'forget what came in, and every fault', () => sandbox.reset());
+
+  return {
+    route(request, path) {
+      if (path !== '/_sandbox' && !path.startsWith('/_sandbox/')) return undefined;
+      const trimmed = path.endsWith('/') ? path.slice(0, -1) : path;
+      const exact = routes.get(`${request.method} ${trimmed}`);
+      // `/faults/<id>`: the same route with a last segment.
+      const parent = trimmed.slice(0, trimmed.lastIndexOf('/'));
+      return (exact ?? routes.get(`${request.method} ${parent}`))?.operation;
+    },
+    refuse: ({ status, message }) => json({ message }, status),
+  };
+}
+
+function query(call: Call): URLSearchParams {
+  return new URLSearchParams(call.query);
+}
+
+/** The newest of a list, `?limit=` of them. */
+function last<T>(items: readonly T[], call: Call): readonly T[] {
+  const limit = Number(query(call).get('limit') ?? 100);
+  if (!Number.isInteger(limit) || limit < 1) {
+    throw new Refusal(400, 'limit is a whole number from 1.');
+  }
+  return items.slice(-limit);
+}
