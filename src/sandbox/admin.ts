@@ -64,13 +64,13 @@ export function createAdminService(sandbox: SandboxParts): Service {
   route('GET', '/stream', 'subscriptions, readers, events sent', () => ({
     subscriptions: stream.subscriptions(),
     clients: stream.clients(),
-    perSecond: traffic.perSecond(),
+    perSecond: traffic.perSecond() === Infinity ? 'max' : traffic.perSecond(),
     sent: stream.sent(),
   }));
   route('GET', '/stream/ids', 'ids of events sent; ?expectation=matching|other|invalid', (call) => {
     const expectation = query(call).get('expectation') ?? 'matching';
     if (expectation === 'matching' || expectation === 'other' || expectation === 'invalid') {
-      return stream.sentIds(expectation);
+      return [...stream.sentIds(expectation)];
     }
     throw new Refusal(400, 'expectation is matching, other or invalid.');
   });

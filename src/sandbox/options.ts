@@ -52,7 +52,7 @@ export interface SandboxOptions {
   readonly bufferEvents?: number;
   /** So many of the last events come again after a reconnect. Default 0. */
   readonly duplicatesAfterReconnect?: number;
-  /** Ids of sent events remembered per expectation. Default 100,000. */
+  /** Ids of sent events remembered per expectation, 16 bytes each. Default 1,000,000. */
   readonly keepSentIds?: number;
 
   /** Bus that the environment names; it exists. Default `interaction-bridge`. */

@@ -82,7 +82,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     bufferEvents: options.bufferEvents ?? 10_000,
     duplicatesAfterReconnect: options.duplicatesAfterReconnect ?? 0,
     awkwardShare: options.awkwardShare ?? 0.3,
-    keepSentIds: options.keepSentIds ?? 100_000,
+    keepSentIds: options.keepSentIds ?? 1_000_000,
   });
   const traffic = createTraffic({ stream, interactions });
   const busName = options.busName ?? 'interaction-bridge';

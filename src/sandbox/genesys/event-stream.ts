@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { createIdList } from '../aws/id-list.ts';
 import type { Faults } from '../faults.ts';
 import { type Call, json, type Reply } from '../http.ts';
 import { parseObject, Refusal } from './error-body.ts';
@@ -48,7 +49,8 @@ export interface EventStream {
   /** Whether there is a subscription at all, somebody reads, and nobody is held back. */
   demand(): 'none' | 'buffered' | 'read' | 'blocked';
   sent(): Sent;
-  sentIds(expectation: Expectation): readonly string[];
+  /** Ids of what was sent, in that order; a duplicate on purpose is not repeated here. */
+  sentIds(expectation: Expectation): Iterable<string>;
   /** Whether ids of more events would still be remembered. */
   remembers(): boolean;
   clients(): number;
@@ -88,7 +90,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   /** Emitted before anybody subscribed. */
   let early = createEventBuffer(options.bufferEvents);
   let sent = { ...NOTHING_SENT };
-  let ids: Record<Expectation, string[]> = { matching: [], other: [], invalid: [] };
+  const ids = { matching: createIdList(), other: createIdList(), invalid: createIdList() };
 
   const keepAlive = setInterval(() => {
     for (const { clients } of subscriptions.values()) for (const c of clients) c.keepAlive();
@@ -100,8 +102,9 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     sent.bytes += batch.bytes.length;
     for (const expectation of ['matching', 'other', 'invalid'] as const) {
       sent[expectation] += batch.counts[expectation];
-      const kept = ids[expectation];
-      if (kept.length < options.keepSentIds) kept.push(...batch.ids[expectation]);
+      for (const id of batch.ids[expectation]) {
+        if (ids[expectation].length < options.keepSentIds) ids[expectation].add(id);
+      }
     }
   }
 
@@ -213,7 +216,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     reset() {
       early.drain();
       sent = { ...NOTHING_SENT };
-      ids = { matching: [], other: [], invalid: [] };
+      for (const list of Object.values(ids)) list.clear();
       for (const subscription of subscriptions.values()) {
         subscription.backlog.drain();
         subscription.recent.drain();
