@@ -3,6 +3,7 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import helmet from 'helmet';
 import { ConfigError } from '../errors.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { Authentication } from './auth.ts';
 import { problemOf, writeProblem } from './error-handler.ts';
 import type { Caller, Exchanges } from './exchange.ts';
 import type { HttpMetrics } from './http-metrics.ts';
@@ -16,18 +17,12 @@ import { createRequestLog, pathOf } from './request-log.ts';
 import type { Route } from './route.ts';
 import { createValidation } from './validation.ts';
 
-/** Who calls. @throws Problem 401 or 429 */
-export type Authenticate = (
-  request: IncomingMessage,
-  address: string | undefined,
-) => Promise<Caller>;
-
 export interface ApplicationOptions {
   readonly routes: readonly Route[];
   readonly limits: HttpLimits;
   /** Express `trust proxy` as text: `false`, `true`, a number of hops, or addresses. */
   readonly trustProxy: string;
-  readonly authenticate: Authenticate;
+  readonly authentication: Pick<Authentication, 'authenticate' | 'schemes'>;
   readonly exchanges: Exchanges;
   readonly metrics: HttpMetrics;
   readonly loop: LoopMonitor;
@@ -88,7 +83,7 @@ export function createApplication(options: ApplicationOptions): Express {
     (route: Route): RequestHandler =>
     async (request, _response, next) => {
       if (route.role !== 'public') {
-        const caller = await options.authenticate(request, request.ip);
+        const caller = await options.authentication.authenticate(request, request.ip);
         exchanges.of(request).caller = caller;
         if (!caller.roles.has(route.role)) throw roleMissing(route.role, caller);
       }

@@ -7,6 +7,12 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 /** What a caller must be allowed to do; `public` routes ask for no credentials. */
 export type Role = 'map' | 'report' | 'simulate' | 'operate';
 
+export const ROLES: readonly Role[] = ['map', 'report', 'simulate', 'operate'];
+
+export function isRole(word: unknown): word is Role {
+  return ROLES.some((role) => role === word);
+}
+
 export interface Call {
   /** Checked against the route's `query` schema, converted to its types, defaults filled in. */
   readonly query: Readonly<Record<string, unknown>>;

@@ -2,12 +2,14 @@ import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Registry } from '../lib/metrics.ts';
 import { type ApplicationOptions, createApplication, failExchange } from './application.ts';
+import { documentationRoutes } from './docs.ts';
 import { createExchanges } from './exchange.ts';
 import { createHttpMetrics } from './http-metrics.ts';
 import { answerMalformed, problemOfMalformed } from './malformed-request.ts';
 import { createLoopMonitor } from './overload.ts';
 import { type ProbeOptions, probeRoutes } from './probes.ts';
 import { Problem } from './problem.ts';
+import { registerProcessMetrics } from './process-metrics.ts';
 import { createWatchdog } from './watchdog.ts';
 
 export interface HttpServerOptions
@@ -43,6 +45,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   let draining = false;
   let stopped: Promise<void> | undefined;
 
+  registerProcessMetrics(options.registry, options.about);
   const loop = createLoopMonitor();
   const metrics = createHttpMetrics(options.registry, () => loop.delayMs);
   const watchdog = createWatchdog({
@@ -59,12 +62,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (draining) exchange.response.setHeader('connection', 'close');
     watchdog.watch(exchange);
   });
+  const routes = [
+    ...options.routes,
+    ...probeRoutes({ ...options, isDraining: () => draining, loopDelayMs: () => loop.delayMs }),
+  ];
+  const { schemes } = options.authentication;
   const app = createApplication({
     ...options,
-    routes: [
-      ...probeRoutes({ ...options, isDraining: () => draining, loopDelayMs: () => loop.delayMs }),
-      ...options.routes,
-    ],
+    routes: [...routes, ...documentationRoutes({ about: options.about, routes, schemes })],
     exchanges,
     metrics,
     loop,

@@ -36,7 +36,7 @@ export async function startTestServer(
     host: '127.0.0.1',
     port: 0,
     trustProxy: 'false',
-    authenticate: async () => ({ roles: ALL_ROLES }),
+    authentication: { schemes: [], authenticate: async () => ({ roles: ALL_ROLES }) },
     health,
     log,
     registry: createMetricsRegistry(),

@@ -1,0 +1,142 @@
+import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import jwt, { type Algorithm, type JwtPayload } from 'jsonwebtoken';
+import type { Caller } from './exchange.ts';
+import { createKeySet, type KeySet, type KeySetOptions } from './key-set.ts';
+import { isRole } from './route.ts';
+
+export interface JsonWebTokenOptions {
+  readonly issuer: string;
+  readonly audience: string;
+  /** One family only: RS, ES and PS, or HS. EdDSA is not there: jsonwebtoken cannot verify it. */
+  readonly algorithms: readonly string[];
+  /** Where the key comes from. A shared secret has at least 32 bytes. */
+  readonly key:
+    | { readonly publicKey: string }
+    | { readonly secret: string }
+    | { readonly keySet: KeySetOptions };
+  /** The claim with the caller's roles: a list, or words separated by spaces. */
+  readonly rolesClaim: string;
+}
+
+/** Why a token was refused; `unavailable`: it could not be checked at all. */
+export type TokenRefusal = 'too_long' | 'malformed' | 'unknown_key' | 'expired' | 'invalid';
+
+export class TokenRefused extends Error {
+  override name = 'TokenRefused';
+  readonly refusal: TokenRefusal;
+
+  constructor(refusal: TokenRefusal, cause?: unknown) {
+    super(`The token was refused: ${refusal}`, { cause });
+    this.refusal = refusal;
+  }
+}
+
+export interface JsonWebTokens {
+  /** @throws TokenRefused, or another Error when the issuer's keys cannot be had. */
+  verify(token: string): Promise<Caller>;
+  stop(): Promise<void>;
+}
+
+const MAX_TOKEN_LENGTH = 8192;
+/** Clocks may differ by this much. */
+const CLOCK_TOLERANCE_SECONDS = 30;
+const MIN_SECRET_BYTES = 32;
+const FAMILIES = { symmetric: /^HS(?:256|384|512)$/, asymmetric: /^(?:RS|PS|ES)(?:256|384|512)$/ };
+
+/** @throws Error when key and algorithms do not belong together. */
+export function createJsonWebTokens(options: JsonWebTokenOptions): JsonWebTokens {
+  const family = 'secret' in options.key ? FAMILIES.symmetric : FAMILIES.asymmetric;
+  // A list of one family and a key object of that family: a public key can never be a secret.
+  if (options.algorithms.length === 0 || !options.algorithms.every((name) => family.test(name))) {
+    throw new Error(
+      'JWT_ALGORITHMS: HS algorithms go with JWT_SECRET, RS, PS and ES with a public key',
+    );
+  }
+  const keySet = 'keySet' in options.key ? createKeySet(options.key.keySet) : undefined;
+  const fixedKey = 'keySet' in options.key ? undefined : readKey(options.key);
+
+  return {
+    async verify(token) {
+      if (token.length > MAX_TOKEN_LENGTH) throw new TokenRefused('too_long');
+      const header = decodeHeader(token);
+      const { key, algorithms } = await findKey(header, options, fixedKey, keySet);
+      const payload = verifySignatureAndClaims(token, key, algorithms, options);
+      return {
+        name: typeof payload.sub === 'string' ? payload.sub.slice(0, 200) : 'unknown',
+        roles: rolesOf(payload, options.rolesClaim),
+      };
+    },
+    stop: async () => keySet?.stop(),
+  };
+}
+
+function readKey(key: { publicKey: string } | { secret: string }): KeyObject {
+  if ('publicKey' in key) return createPublicKey(key.publicKey);
+  const secret = Buffer.from(key.secret, 'utf8');
+  if (secret.length < MIN_SECRET_BYTES) {
+    throw new Error(`JWT_SECRET: has less than ${MIN_SECRET_BYTES} bytes`);
+  }
+  return createSecretKey(secret);
+}
+
+function decodeHeader(token: string): { kid?: string } {
+  let header: unknown;
+  try {
+    header = jwt.decode(token, { complete: true })?.header;
+  } catch (error) {
+    throw new TokenRefused('malformed', error);
+  }
+  if (typeof header !== 'object' || header === null) throw new TokenRefused('malformed');
+  // RFC 7515 §4.1.11: what is critical and not understood makes the token invalid.
+  if ('crit' in header) throw new TokenRefused('invalid');
+  const kid = 'kid' in header ? header.kid : undefined;
+  if (kid !== undefined && typeof kid !== 'string') throw new TokenRefused('malformed');
+  return kid === undefined ? {} : { kid };
+}
+
+async function findKey(
+  header: { kid?: string },
+  options: JsonWebTokenOptions,
+  fixedKey: KeyObject | undefined,
+  keySet: KeySet | undefined,
+): Promise<{ key: KeyObject; algorithms: readonly string[] }> {
+  if (fixedKey !== undefined) return { key: fixedKey, algorithms: options.algorithms };
+  const found = await keySet?.find(header.kid);
+  if (found === undefined) throw new TokenRefused('unknown_key');
+  const { key, algorithm } = found;
+  const algorithms = options.algorithms.filter(
+    (name) => algorithm === undefined || name === algorithm,
+  );
+  if (algorithms.length === 0) throw new TokenRefused('invalid');
+  return { key, algorithms };
+}
+
+function verifySignatureAndClaims(
+  token: string,
+  key: KeyObject,
+  algorithms: readonly string[],
+  options: JsonWebTokenOptions,
+): JwtPayload {
+  let payload: JwtPayload | string;
+  try {
+    payload = jwt.verify(token, key, {
+      algorithms: algorithms as Algorithm[],
+      issuer: options.issuer,
+      audience: options.audience,
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+    });
+  } catch (error) {
+    throw new TokenRefused(error instanceof jwt.TokenExpiredError ? 'expired' : 'invalid', error);
+  }
+  // jsonwebtoken takes a token without an expiry for one that never expires.
+  if (typeof payload === 'string' || typeof payload.exp !== 'number') {
+    throw new TokenRefused('invalid');
+  }
+  return payload;
+}
+
+function rolesOf(payload: JwtPayload, claim: string): Caller['roles'] {
+  const value: unknown = Object.hasOwn(payload, claim) ? payload[claim] : undefined;
+  const words: unknown[] = typeof value === 'string' ? value.split(' ') : [];
+  return new Set((Array.isArray(value) ? (value as unknown[]) : words).filter(isRole));
+}
