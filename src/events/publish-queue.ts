@@ -1,0 +1,113 @@
+import type { Job } from './job.ts';
+
+export interface PublishQueueOptions {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  /** The delay of these is over. */
+  readonly onDue: () => void;
+}
+
+/**
+ * Jobs that are ready for the bus. Batches are taken out when a call may start, not built before:
+ * so they are as full as they can be. Repeated jobs go before new ones.
+ */
+export interface PublishQueue {
+  add(job: Job): void;
+  /** The job comes back after `delayMs`, together with those of the same moment. */
+  delay(job: Job, delayMs: number): void;
+  takeBatch(): Job[];
+  /** Whether the next batch would be full. */
+  readonly full: boolean;
+  readonly size: number;
+  readonly delayed: number;
+  /** When the oldest new job came, `performance.now()`. */
+  readonly oldestMs: number;
+  /** Forgets the delayed ones and their timers. */
+  stop(): void;
+}
+
+/** Delays are rounded up to this, so that repeated jobs fill batches too. */
+const SLOT_MS = 25;
+
+export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
+  const { maxEntries, maxBytes, onDue } = options;
+  const slots = new Map<number, { timer: NodeJS.Timeout; jobs: Job[] }>();
+  let again: Job[] = [];
+  let fresh: Job[] = [];
+  let head = 0;
+  let bytes = 0;
+  let delayed = 0;
+
+  const size = () => again.length + fresh.length - head;
+
+  function peek(): Job | undefined {
+    return again[0] ?? fresh[head];
+  }
+
+  function shift(job: Job): void {
+    bytes -= job.entryBytes;
+    if (again.length > 0) {
+      again.shift();
+      return;
+    }
+    head += 1;
+    if (head === fresh.length) {
+      fresh = [];
+      head = 0;
+    }
+  }
+
+  return {
+    add(job) {
+      fresh.push(job);
+      bytes += job.entryBytes;
+    },
+    delay(job, delayMs) {
+      delayed += 1;
+      const slot = Math.ceil((performance.now() + delayMs) / SLOT_MS);
+      const waiting = slots.get(slot);
+      if (waiting !== undefined) {
+        waiting.jobs.push(job);
+        return;
+      }
+      const due = () => {
+        const jobs = slots.get(slot)?.jobs ?? [];
+        slots.delete(slot);
+        delayed -= jobs.length;
+        again = [...again, ...jobs];
+        for (const { entryBytes } of jobs) bytes += entryBytes;
+        onDue();
+      };
+      slots.set(slot, { timer: setTimeout(due, slot * SLOT_MS - performance.now()), jobs: [job] });
+    },
+    takeBatch() {
+      const batch: Job[] = [];
+      let size = 0;
+      for (let job = peek(); job !== undefined && batch.length < maxEntries; job = peek()) {
+        if (batch.length > 0 && (job.alone || size + job.entryBytes > maxBytes)) break;
+        shift(job);
+        batch.push(job);
+        size += job.entryBytes;
+        if (job.alone) break;
+      }
+      return batch;
+    },
+    get full() {
+      return size() >= maxEntries || bytes >= maxBytes;
+    },
+    get size() {
+      return size();
+    },
+    get delayed() {
+      return delayed;
+    },
+    get oldestMs() {
+      return again.length > 0 ? 0 : (fresh[head]?.queuedAtMs ?? 0);
+    },
+    stop() {
+      for (const { timer } of slots.values()) clearTimeout(timer);
+      slots.clear();
+      delayed = 0;
+    },
+  };
+}
