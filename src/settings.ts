@@ -323,6 +323,14 @@ export const settings = {
     group: 'Attributes',
     description: 'The adaptive batch size does not go below this',
   },
+  MAP_MAX_BATCH_BYTES: {
+    type: 'integer',
+    minimum: 1024,
+    maximum: 10_485_760,
+    default: 500_000,
+    group: 'Attributes',
+    description: 'Largest JSON body of a write; Genesys takes at most 512,000 bytes',
+  },
   MAP_MAX_IN_FLIGHT: {
     type: 'integer',
     minimum: 1,

@@ -14,7 +14,7 @@ export interface CompiledDefinition {
   /** What is wrong with the definition itself, for people. */
   readonly warnings: readonly string[];
   /** Every rule that the value breaks; empty when it may be written. */
-  check(value: unknown): readonly FieldError[];
+  readonly check: (value: unknown) => readonly FieldError[];
   readonly required: boolean;
   /** What a record without a value gets; `undefined` when it may simply do without. */
   readonly absent: Absent | undefined;

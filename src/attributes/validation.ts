@@ -1,3 +1,4 @@
+import { ATTRIBUTE_NAME_RULE, isAttributeName } from './attribute-name.ts';
 import { type CompiledDefinition, compileDefinition, type FieldError } from './definition-check.ts';
 import type { EffectiveDefinitions } from './inheritance.ts';
 import type { AttributeDefinition, AttributeValue } from './ports.ts';
@@ -44,6 +45,12 @@ export function createValidation(): Validation {
     const absents: [string, NonNullable<CompiledDefinition['absent']>][] = [];
     const warnings: string[] = [...effective.warnings];
     for (const [name, { definition, origin }] of effective.attributes) {
+      if (!isAttributeName(name)) {
+        warnings.push(
+          `Organisation ${origin} defines an attribute whose name cannot be written: allowed is ${ATTRIBUTE_NAME_RULE}`,
+        );
+        continue;
+      }
       let check = compiled.get(definition);
       if (check === undefined) {
         check = compileDefinition(definition, origin);
