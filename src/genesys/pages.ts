@@ -19,8 +19,11 @@ export interface PagesRequest<T> {
 
 interface Page<T> {
   readonly entities: readonly T[];
-  readonly fingerprint: string;
+  /** What the server says which page this is. */
+  readonly number: number;
   readonly next: number | undefined;
+  /** `undefined` for an empty page, which may well be followed by another. */
+  readonly fingerprint: string | undefined;
 }
 
 /**
@@ -35,7 +38,7 @@ export async function* pagesOf<T>(
   request: PagesRequest<T>,
 ): AsyncGenerator<readonly T[], void, undefined> {
   const { operation, path, scope, signal } = request;
-  let previous = '';
+  let previous: string | undefined;
   let pages = 0;
   for (let number: number | undefined = 1; number !== undefined; ) {
     const asked: number = number;
@@ -53,20 +56,28 @@ export async function* pagesOf<T>(
       read: (body) => readPage(body, asked, request.read),
     });
     pages += 1;
-    const repeated = page.fingerprint === previous;
-    const back = page.next !== undefined && page.next <= asked;
-    if (repeated || back || (page.next !== undefined && pages >= request.maxPages)) {
-      const why = repeated
-        ? `page ${asked} is the one before it again`
-        : back
-          ? `page ${asked} leads to page ${page.next}`
-          : `there are more than ${request.maxPages} pages`;
-      throw endlessPages({ operation, method: 'GET', path }, why);
-    }
-    previous = page.entities.length === 0 ? '' : page.fingerprint;
+    const problem = loopIn(page, asked, previous, pages >= request.maxPages);
+    if (problem !== undefined) throw endlessPages({ operation, method: 'GET', path }, problem);
     yield page.entities;
+    previous = page.fingerprint;
     number = page.next;
   }
+}
+
+function loopIn(
+  page: Page<unknown>,
+  asked: number,
+  previous: string | undefined,
+  last: boolean,
+): string | undefined {
+  // A server that ignores the number we ask for answers with the same page for ever.
+  if (page.number < asked) return `page ${asked} is page ${page.number} again`;
+  if (page.fingerprint !== undefined && page.fingerprint === previous) {
+    return `page ${asked} is the one before it again`;
+  }
+  if (page.next === undefined) return undefined;
+  if (page.next <= asked) return `page ${asked} leads to page ${page.next}`;
+  return last ? `page ${asked} is the last one that is asked for, and there are more` : undefined;
 }
 
 export function endlessPages(
@@ -89,16 +100,15 @@ function readPage<T>(
   const page = record(body, 'the page');
   const raw = list(page['entities'], 'entities');
   const entities = raw.map((entity, index) => read(entity, `entities[${index}]`));
-  const pageNumber = optionalNumber(page['pageNumber'], 'pageNumber') ?? asked;
+  const number = optionalNumber(page['pageNumber'], 'pageNumber') ?? asked;
   const pageCount = optionalNumber(page['pageCount'], 'pageCount') ?? 0;
   const nextUri = optionalText(page['nextUri'], 'nextUri') ?? '';
-  const next =
-    nextUri === '' ? (asked < pageCount ? asked + 1 : undefined) : numberIn(nextUri, asked);
+  const counted = asked < pageCount ? asked + 1 : undefined;
   return {
     entities,
-    fingerprint: raw.length === 0 ? '' : JSON.stringify(raw),
-    // A server that ignores the number we ask for answers with the same page for ever.
-    next: next !== undefined && pageNumber < asked ? pageNumber : next,
+    number,
+    next: nextUri === '' ? counted : numberIn(nextUri, asked),
+    fingerprint: raw.length === 0 ? undefined : JSON.stringify(raw),
   };
 }
 
