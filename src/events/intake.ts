@@ -2,6 +2,7 @@ import { v7 } from 'uuid';
 import { coerceError } from '../errors.ts';
 import type { Journal } from './journal.ts';
 import type { Ledger } from './ledger.ts';
+import { letterOfItem } from './letter.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { PipelineStats } from './pipeline-stats.ts';
 import type { RawEvent, StreamItem } from './ports.ts';
@@ -31,25 +32,6 @@ export function createIntake(options: IntakeOptions): Intake {
   const { pipeline, journal, ledger, stats, now = Date.now } = options;
   const { counts } = stats;
 
-  function bury(stage: 'read' | 'filter', original: unknown, error: string, atMs: number): void {
-    const at = new Date(atMs).toISOString();
-    const id = typeof original === 'object' ? usableId(original as RawEvent) : undefined;
-    ledger.bury(
-      {
-        originalEvent: original,
-        error,
-        timestamp: at,
-        retryAttempt: 0,
-        stage,
-        errorCode: stage === 'read' ? 'malformed_line' : 'filter_failed',
-        attempts: 0,
-        eventId: id ?? v7(),
-        firstSeen: at,
-      },
-      undefined,
-    );
-  }
-
   function takeEvent(event: RawEvent, atMs: number): void {
     counts.received += 1;
     let matched: boolean;
@@ -57,7 +39,9 @@ export function createIntake(options: IntakeOptions): Intake {
       ({ matched } = pipeline.filter(event));
     } catch (error) {
       counts.failed += 1;
-      bury('filter', event, coerceError(error).message, atMs);
+      const { message } = coerceError(error);
+      const why = { stage: 'filter', code: 'filter_failed', message } as const;
+      ledger.bury(letterOfItem(event, usableId(event), why, atMs), undefined);
       return;
     }
     if (!matched) {
@@ -88,7 +72,8 @@ export function createIntake(options: IntakeOptions): Intake {
         continue;
       }
       counts.malformed += 1;
-      bury('read', item.text, item.reason, atMs);
+      const why = { stage: 'read', code: 'malformed_line', message: item.reason } as const;
+      ledger.bury(letterOfItem(item.text, undefined, why, atMs), undefined);
     }
     const last = items.at(-1);
     if (last?.kind === 'event') noteLag(last.event, atMs);

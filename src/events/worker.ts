@@ -1,22 +1,23 @@
-import { BridgeError, coerceError } from '../errors.ts';
+import { BridgeError } from '../errors.ts';
 import type { Health } from '../lib/health.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Registry } from '../lib/metrics.ts';
-import { fullJitterMs, sleep as realSleep, type Sleep } from '../lib/retry.ts';
+import { sleep as realSleep, type Sleep } from '../lib/retry.ts';
 import { createBacklog } from './backlog.ts';
 import { createDeadLetterSender } from './dead-letters.ts';
 import { createIntake } from './intake.ts';
 import type { Job } from './job.ts';
 import type { Journal } from './journal.ts';
 import { createLedger, type TakenEvent } from './ledger.ts';
-import type { Pipeline, Processed } from './pipeline.ts';
+import { type Failure, letterOfJob } from './letter.ts';
+import type { Pipeline } from './pipeline.ts';
 import { createPipelineMetrics } from './pipeline-metrics.ts';
 import { type PipelineStats, summarize } from './pipeline-stats.ts';
-import type { DeadLetterQueue, DeadLetterStage, EventBus, EventSource } from './ports.ts';
+import type { DeadLetterQueue, EventBus, EventSource } from './ports.ts';
 import { createPublisher } from './publisher.ts';
 import { createStreamReader } from './stream-reader.ts';
+import { createTransformer } from './transformer.ts';
 import { createTrouble, errorFacts } from './trouble.ts';
-import { createWakeup } from './wakeup.ts';
 
 export interface WorkerOptions {
   readonly source: EventSource;
@@ -77,8 +78,6 @@ export interface WorkerStatus {
   readonly pipeline: ReturnType<typeof summarize>;
 }
 
-/** Jobs after which the loop lets sockets and timers have their turn, at the latest. */
-const YIELD_AFTER_MS = 4;
 const RETRY_BASE_MS = 1000;
 const RETRY_CAP_MS = 30_000;
 
@@ -91,13 +90,10 @@ export function createWorker(options: WorkerOptions): Worker {
   const journalTrouble = trouble('journal', 'The event journal');
   journalTrouble.up();
 
-  const work = createWakeup();
   let state: WorkerState = 'stopped';
   const reading = new AbortController();
   const running = new AbortController();
   let loops: Promise<unknown>[] = [];
-  let busy = false;
-  let isHeld = false;
   let burialLoggedMs = 0;
   let unlogged = 0;
 
@@ -112,7 +108,7 @@ export function createWorker(options: WorkerOptions): Worker {
     onTaken(jobs, again) {
       counts[again ? 'replayed' : 'ingested'] += jobs.length;
       backlog.offer(jobs);
-      work.wake();
+      transformer.wake();
     },
     onLetters: () => sender.wake(),
     onWrite: (ms, events) => stats.spent('journal', ms, events),
@@ -139,7 +135,8 @@ export function createWorker(options: WorkerOptions): Worker {
       capMs: publish.retryMaxMs,
     },
     onAccepted,
-    onRefused: (job, { code, message }) => bury(job, 'publish', code, message, job.entry),
+    onRefused: (job, { code, message }) =>
+      bury(job, { stage: 'publish', code, message, transformed: job.entry }),
     onRetry: (code) => stats.retried(code),
     onCall(entries, ms) {
       counts.busCalls += 1;
@@ -147,6 +144,15 @@ export function createWorker(options: WorkerOptions): Worker {
       stats.spent('publish', ms, entries);
     },
     checkMs,
+    sleep,
+  });
+  const transformer = createTransformer({
+    backlog,
+    pipeline,
+    publisher,
+    onRejected: bury,
+    onTransformed: (ms) => stats.spent('transform', ms, 1),
+    log,
     sleep,
   });
   const reader = createStreamReader({
@@ -186,113 +192,24 @@ export function createWorker(options: WorkerOptions): Worker {
       ledger.settle(job.seq);
       backlog.release(job);
     }
-    work.wake();
+    transformer.wake();
   }
 
-  function bury(
-    job: Job,
-    stage: DeadLetterStage,
-    errorCode: string,
-    error: string,
-    transformedEvent: unknown,
-  ): void {
+  function bury(job: Job, why: Failure): void {
     counts.failed += 1;
-    const { expression, schema } = pipeline.versions;
-    ledger.bury(
-      {
-        originalEvent: job.event,
-        error,
-        timestamp: new Date().toISOString(),
-        retryAttempt: job.retries,
-        stage,
-        errorCode,
-        attempts: job.attempts,
-        eventId: job.eventId,
-        firstSeen: new Date(job.takenAtMs).toISOString(),
-        expressionVersion: expression,
-        schemaVersion: schema,
-        ...(transformedEvent !== undefined && { transformedEvent }),
-      },
-      job.seq,
-    );
-    logBurial(job.eventId, stage, errorCode);
+    ledger.bury(letterOfJob(job, why, pipeline.versions), job.seq);
+    logBurial(job.eventId, why);
     backlog.release(job);
-    work.wake();
+    transformer.wake();
   }
 
   /** Once a second at most: a broken expression makes thousands of them. */
-  function logBurial(eventId: string, stage: DeadLetterStage, code: string): void {
+  function logBurial(eventId: string, { stage, code }: Failure): void {
     unlogged += 1;
     if (Date.now() - burialLoggedMs < 1000) return;
     log.warn({ eventId, stage, code, events: unlogged }, 'Events became dead letters');
     burialLoggedMs = Date.now();
     unlogged = 0;
-  }
-
-  /** Transforms in the order of arrival, as far ahead as the publisher has room. */
-  async function transformAll(signal: AbortSignal): Promise<void> {
-    let yieldedMs = performance.now();
-    for (;;) {
-      busy = false;
-      if (state === 'paused') {
-        await work.wait(signal);
-        continue;
-      }
-      if (!publisher.room) await publisher.whenRoom(signal);
-      const job = backlog.next();
-      if (job === undefined) {
-        await work.wait(signal);
-        continue;
-      }
-      busy = true;
-      if (job.entry === undefined) await transform(job, signal);
-      else publisher.add(job);
-      // Promises alone would keep sockets and timers waiting for as long as there is work.
-      if (performance.now() - yieldedMs > YIELD_AFTER_MS) {
-        await new Promise(setImmediate);
-        yieldedMs = performance.now();
-      }
-    }
-  }
-
-  /** Until the event is with the publisher or a dead letter. */
-  async function transform(job: Job, signal: AbortSignal): Promise<void> {
-    for (let holds = 1; ; holds += 1) {
-      const startedMs = performance.now();
-      const result = await process(job);
-      stats.spent('transform', performance.now() - startedMs, 1);
-      if (result.ok) {
-        job.entry = result.entry;
-        publisher.add(job);
-        return;
-      }
-      if (result.kind === 'reject') {
-        bury(job, result.stage, result.code, result.message, result.transformed);
-        return;
-      }
-      // The event is not to blame: it waits, and all behind it, until its schema is there.
-      if (holds === 1) log.warn({ code: result.code }, 'The pipeline holds all events');
-      isHeld = true;
-      busy = false;
-      await sleep(fullJitterMs({ baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS }, holds), signal);
-      isHeld = false;
-    }
-  }
-
-  async function process(job: Job): Promise<Processed> {
-    try {
-      return await pipeline.process(job.event, job.eventId);
-    } catch (error) {
-      // A bug, and the event stays what it is: it must not hold up the others for ever.
-      return {
-        ok: false,
-        stage: 'transform',
-        kind: 'reject',
-        code: 'pipeline_failed',
-        message: coerceError(error).message,
-        issues: [],
-      };
-    }
   }
 
   /** A loop ends only with its signal; anything else is a bug, or a disk that cannot be read. */
@@ -314,7 +231,8 @@ export function createWorker(options: WorkerOptions): Worker {
 
   async function drain(signal: AbortSignal): Promise<void> {
     backlog.loading = false;
-    const isWorking = () => (backlog.waiting > 0 || busy) && publisher.open && !isHeld;
+    const isWorking = () =>
+      (backlog.waiting > 0 || transformer.busy) && publisher.open && !transformer.held;
     while (isWorking()) await sleep(5, signal);
     await publisher.drain(signal);
     if (ledger.flush()) await sender.drain(signal);
@@ -328,7 +246,7 @@ export function createWorker(options: WorkerOptions): Worker {
         keepRunning('reader', (signal) => reader.run(signal), reading.signal),
         keepRunning('publisher', (signal) => publisher.run(signal), running.signal),
         keepRunning('dead letters', (signal) => sender.run(signal), running.signal),
-        keepRunning('transform', transformAll, running.signal),
+        keepRunning('transform', (signal) => transformer.run(signal), running.signal),
       ];
     },
     async stop(signal = AbortSignal.timeout(10_000)) {
@@ -354,6 +272,7 @@ export function createWorker(options: WorkerOptions): Worker {
     pause() {
       if (state !== 'running') return;
       state = 'paused';
+      transformer.paused = true;
       publisher.paused = true;
       log.info('The worker is paused: events go to the journal only');
     },
@@ -361,7 +280,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (state !== 'paused') return;
       state = 'running';
       publisher.paused = false;
-      work.wake();
+      transformer.paused = false;
       log.info('The worker is resumed');
     },
     takeAgain(events) {
@@ -385,7 +304,7 @@ export function createWorker(options: WorkerOptions): Worker {
     status: () => ({
       worker: {
         state,
-        held: isHeld,
+        held: transformer.held,
         stream: reader.status,
         bus: {
           open: publisher.open,
