@@ -11,7 +11,7 @@ import { type AwsConnectionOptions, createConnection } from './connection.ts';
 export interface EventBusOptions extends AwsConnectionOptions {
   /** Name or ARN. */
   readonly busName: string;
-  /** Sum of the entries' sizes in one PutEvents: 1 MB, and 262,144 where the old limit holds. */
+  /** AWS' limit for the sum of the entries' sizes: 1 MB, and 262,144 where the old one holds. */
   readonly maxBytes: number;
 }
 
@@ -44,7 +44,8 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
 
   return {
     maxEntries: 10,
-    maxBytes: options.maxBytes,
+    // The sum must be less than the limit.
+    maxBytes: options.maxBytes - 1,
     bytesOf,
 
     async put(entries, signal) {

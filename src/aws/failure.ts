@@ -28,7 +28,7 @@ const ENDPOINT: Verdict = { code: 'endpoint', kind: 'systemic' };
 const TOO_LARGE: Verdict = { code: 'too_large', kind: 'reject' };
 const REFUSED: Verdict = { code: 'refused', kind: 'reject' };
 
-/** Error codes of AWS that mean the same in each of its services. */
+/** Error codes of AWS that mean the same in each of its services, and of the connection. */
 const BY_CODE: ReadonlyMap<string, Verdict> = new Map([
   ...pairs(
     THROTTLED,
@@ -36,9 +36,9 @@ const BY_CODE: ReadonlyMap<string, Verdict> = new Map([
   ),
   ...pairs(
     UNAVAILABLE,
-    'InternalFailure InternalException InternalServerError InternalServiceFault ServiceUnavailable ServiceUnavailableException QueueDeletedRecently',
+    'ECONNRESET EPIPE InternalFailure InternalException InternalServerError InternalServiceFault ServiceUnavailable ServiceUnavailableException QueueDeletedRecently',
   ),
-  ...pairs(TIMEOUT, 'TimeoutError RequestTimeout RequestTimeoutException'),
+  ...pairs(TIMEOUT, 'ETIMEDOUT TimeoutError RequestTimeout RequestTimeoutException'),
   ...pairs(
     CREDENTIALS,
     'CredentialsProviderError TokenProviderError ExpiredToken ExpiredTokenException UnrecognizedClientException InvalidClientTokenId InvalidSignatureException SignatureDoesNotMatch IncompleteSignature IncompleteSignatureException MissingAuthenticationToken MissingAuthenticationTokenException InvalidSecurity RequestExpired AuthFailure',
@@ -74,7 +74,7 @@ const TITLES: Readonly<Record<AwsService, string>> = {
 
 /** What the SDK throws, as far as it can be relied on. */
 interface Facts {
-  /** Error codes, most reliable first, without a namespace. */
+  /** Error codes, most reliable first (the SDK calls a reset `TimeoutError`), without a namespace. */
   readonly names: readonly string[];
   readonly message: string;
   readonly status: number | undefined;
@@ -124,7 +124,6 @@ function judge(facts: Facts, service: AwsService): Verdict {
   }
   const { status } = facts;
   if (status === undefined) {
-    if (facts.names.includes('ETIMEDOUT')) return TIMEOUT;
     return facts.message === 'Region is missing' ? ENDPOINT : UNAVAILABLE;
   }
   if (status === 429) return THROTTLED;

@@ -1,4 +1,4 @@
-import { coerceError, UpstreamError } from '../errors.ts';
+import { UpstreamError } from '../errors.ts';
 import { fullJitterMs, sleep } from '../lib/retry.ts';
 import { type AwsCall, awsFailure } from './failure.ts';
 
@@ -45,7 +45,7 @@ export async function sendInBatch<E extends { readonly Id: string | undefined }>
       const answer = await batch.send(pending);
       failureOf = (entry) => failureOfEntry(entry, answer, batch.call);
     } catch (error) {
-      if (!(error instanceof UpstreamError)) throw coerceError(error);
+      if (!(error instanceof UpstreamError)) throw error;
       failureOf = () => error;
       repeat = batch.repeatCalls;
     }

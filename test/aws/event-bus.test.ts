@@ -1,0 +1,275 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createEventBus, type EventBusOptions } from '../../src/aws/event-bridge.ts';
+import { UpstreamError } from '../../src/errors.ts';
+import type { BusEntry } from '../../src/events/ports.ts';
+import type { FaultRule } from '../../src/sandbox/faults.ts';
+import { type RunningAws, startAws, useTestCredentials, wayTo } from './aws-sandbox.ts';
+
+useTestCredentials();
+
+let sandbox: RunningAws;
+let closeBus: () => void = () => {};
+beforeEach(async () => {
+  sandbox = await startAws();
+});
+afterEach(async () => {
+  closeBus();
+  await sandbox.close();
+});
+
+function busOn(endpoint: string, options: Partial<EventBusOptions> = {}) {
+  const bus = createEventBus({
+    ...wayTo(endpoint),
+    busName: 'orders',
+    maxBytes: 1_000_000,
+    ...options,
+  });
+  closeBus = () => bus.close();
+  return bus;
+}
+
+function entry(changes: Partial<BusEntry> = {}): BusEntry {
+  return {
+    source: 'genesys.cloud',
+    detailType: 'interaction.event',
+    detail: JSON.stringify({ eventId: 'e-1', interactionId: 'i-1' }),
+    time: new Date('2026-01-02T03:04:05.678Z'),
+    resources: ['/genesys/interactions/i-1'],
+    ...changes,
+  };
+}
+
+async function failureOf(work: Promise<unknown>): Promise<UpstreamError> {
+  const error: unknown = await work.then(
+    () => 'it succeeded',
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof UpstreamError) return error;
+  throw new Error('no UpstreamError', { cause: error });
+}
+
+describe('put', () => {
+  test('sends every field and answers with an outcome for each entry, in their order', async () => {
+    const bus = busOn(sandbox.url);
+    const outcomes = await bus.put([
+      entry({ traceHeader: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }),
+      entry({ detail: '[]' }),
+      entry({ detailType: '' }),
+    ]);
+
+    expect(outcomes).toMatchObject([
+      { accepted: true, busEventId: sandbox.aws.busEvents[0]?.eventId },
+      { accepted: false, code: 'eventbridge_malformed_detail', kind: 'reject' },
+      {
+        accepted: false,
+        code: 'eventbridge_invalid_argument',
+        kind: 'reject',
+        message:
+          'InvalidArgument: Parameter DetailType is not valid. Reason: DetailType is a required argument.',
+      },
+    ]);
+    expect(sandbox.aws.busEvents).toMatchObject([
+      {
+        bus: 'orders',
+        source: 'genesys.cloud',
+        detailType: 'interaction.event',
+        detail: '{"eventId":"e-1","interactionId":"i-1"}',
+        resources: ['/genesys/interactions/i-1'],
+        time: 1767323045.678,
+        traceHeader: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      },
+    ]);
+  });
+
+  test.each([
+    ['ThrottlingException', 'eventbridge_throttled', 'retry'],
+    ['InternalFailure', 'eventbridge_unavailable', 'retry'],
+    ['SomethingOfNextYear', 'eventbridge_unavailable', 'retry'],
+    ['AccessDeniedException', 'eventbridge_access_denied', 'systemic'],
+    ['NotAuthorizedForDetailTypeException', 'eventbridge_access_denied', 'systemic'],
+    ['RedactionFailure', 'eventbridge_redaction_failure', 'reject'],
+  ])('an entry that failed with %s is %s, %s', async (code, expected, kind) => {
+    sandbox.faults.add({ target: 'aws.events.PutEvents', entryFailures: { rate: 1, code } });
+    expect(await busOn(sandbox.url).put([entry()])).toMatchObject([
+      { accepted: false, code: expected, kind },
+    ]);
+  });
+
+  const cases: [string, Omit<FaultRule, 'target'>, string, string][] = [
+    ['a throttled call', { status: 400, code: 'ThrottlingException' }, 'throttled', 'retry'],
+    ['429', { status: 429, code: 'Whatever' }, 'throttled', 'retry'],
+    ['500', { status: 500, code: 'InternalFailure' }, 'unavailable', 'retry'],
+    ['503 without a type', { status: 503, body: '{}' }, 'unavailable', 'retry'],
+    ["a proxy's page with 502", { html: true }, 'unavailable', 'retry'],
+    ["a proxy's page with 200", { html: true, status: 200 }, 'unavailable', 'retry'],
+    ["a proxy's page with 404", { html: true, status: 404 }, 'endpoint', 'systemic'],
+    ["a proxy's page with 400", { html: true, status: 400 }, 'endpoint', 'systemic'],
+    ["a proxy's page with 403", { html: true, status: 403 }, 'access_denied', 'systemic'],
+    ["a proxy's page with 413", { html: true, status: 413 }, 'too_large', 'reject'],
+    ['a reset before the work', { reset: 'before' }, 'unavailable', 'retry'],
+    ['a reset after the work', { reset: 'after' }, 'unavailable', 'retry'],
+    ['a reset within the answer', { reset: 'middle' }, 'unavailable', 'retry'],
+    ['an answer that is no JSON', { body: '{"Entries":[' }, 'unavailable', 'retry'],
+    ['an answer without results', { body: '{}' }, 'unavailable', 'retry'],
+    [
+      'expired credentials',
+      { status: 400, code: 'ExpiredTokenException' },
+      'credentials',
+      'systemic',
+    ],
+    [
+      'a wrong signature',
+      { status: 403, code: 'InvalidSignatureException' },
+      'credentials',
+      'systemic',
+    ],
+    [
+      'an unknown client',
+      { status: 400, code: 'UnrecognizedClientException' },
+      'credentials',
+      'systemic',
+    ],
+    ['no permission', { status: 400, code: 'AccessDeniedException' }, 'access_denied', 'systemic'],
+    ['no bus', { status: 400, code: 'ResourceNotFoundException' }, 'bus_missing', 'systemic'],
+    ['a refused request', { status: 400, code: 'ValidationException' }, 'refused', 'reject'],
+    [
+      'too many bytes',
+      {
+        status: 400,
+        code: 'ValidationException',
+        message: 'Total size of the entries in the request is over the limit.',
+      },
+      'too_large',
+      'reject',
+    ],
+  ];
+  test.each(cases)('%s', async (_name, fault, code, kind) => {
+    sandbox.faults.add({ target: 'aws.events.PutEvents', ...fault });
+    const error = await failureOf(busOn(sandbox.url).put([entry()]));
+    expect({ code: error.code, kind: error.kind }).toEqual({ code: `eventbridge_${code}`, kind });
+    expect(sandbox.requests.count('aws.events.PutEvents'), 'one try').toBe(1);
+  });
+
+  test('a refused call says who may help, and keeps the id of the request and its Retry-After', async () => {
+    sandbox.faults.add({
+      target: 'aws.events.PutEvents',
+      status: 400,
+      code: 'AccessDeniedException',
+      message:
+        'User: arn:aws:sts::1:assumed-role/bridge is not authorized to perform: events:PutEvents on resource: x',
+      retryAfter: '3',
+    });
+    const error = await failureOf(busOn(sandbox.url).put([entry({ detail: '{"card":"4111"}' })]));
+    const [request] = sandbox.requests.last();
+    expect(error).toMatchObject({
+      service: 'eventbridge',
+      status: 400,
+      correlationId: request?.requestId,
+      missingPermission: 'events:PutEvents',
+      retryAfterMs: 3000,
+      tries: 1,
+    });
+    expect(error.message).toContain('bus "orders"');
+    expect(error.message).toContain('Grant events:PutEvents');
+    expect(JSON.stringify(error) + error.message).not.toContain('4111');
+  });
+
+  test('the session token in the message of a wrong signature goes nowhere', async () => {
+    sandbox.faults.add({
+      target: 'aws.events.PutEvents',
+      status: 403,
+      code: 'InvalidSignatureException',
+      message: 'The Canonical String should have been x-amz-security-token:SECRET',
+    });
+    const error = await failureOf(busOn(sandbox.url).put([entry()]));
+    expect(error.message).toContain('InvalidSignatureException');
+    expect(error.message).not.toContain('SECRET');
+    expect(error.cause).toBeUndefined();
+  });
+
+  test('a silent server ends in a time-out, before and within its answer', async () => {
+    const bus = busOn(sandbox.url, { requestTimeoutMs: 80 });
+    for (const hang of [true, 'middle'] as const) {
+      const id = sandbox.faults.add({ target: 'aws.events.PutEvents', hang });
+      expect(await failureOf(bus.put([entry()]))).toMatchObject({
+        code: 'eventbridge_timeout',
+        kind: 'retry',
+      });
+      sandbox.faults.remove(id);
+    }
+  });
+
+  test('nobody there is retried', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    expect(await failureOf(busOn(`http://127.0.0.1:${port}`).put([entry()]))).toMatchObject({
+      code: 'eventbridge_unavailable',
+      kind: 'retry',
+      status: undefined,
+    });
+  });
+
+  test('missing credentials are systemic, and nothing is sent', async () => {
+    vi.stubEnv('AWS_ACCESS_KEY_ID', undefined);
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', undefined);
+    vi.stubEnv('HOME', '/nonexistent');
+    expect(await failureOf(busOn(sandbox.url).put([entry()]))).toMatchObject({
+      code: 'eventbridge_credentials',
+      kind: 'systemic',
+    });
+    expect(sandbox.requests.count('aws')).toBe(0);
+  });
+
+  test("an abort is rethrown as the signal's reason, also while the answer is awaited", async () => {
+    const bus = busOn(sandbox.url);
+    await expect(bus.put([entry()], AbortSignal.abort('stopping'))).rejects.toBe('stopping');
+
+    sandbox.faults.add({ target: 'aws.events.PutEvents', hang: true });
+    const stop = new AbortController();
+    const put = bus.put([entry()], stop.signal);
+    await vi.waitFor(() => expect(sandbox.requests.maxInFlight('aws.events.PutEvents')).toBe(1));
+    stop.abort('stopping');
+    await expect(put).rejects.toBe('stopping');
+  });
+
+  test('many calls share one signal without a warning, and no more sockets than allowed', async () => {
+    const warned = vi.fn();
+    process.on('warning', warned);
+    const bus = busOn(sandbox.url, { maxSockets: 4 });
+    sandbox.faults.add({ target: 'aws.events.PutEvents', latencyMs: 5 });
+    const stop = new AbortController();
+    await Promise.all(Array.from({ length: 60 }, () => bus.put([entry()], stop.signal)));
+    await new Promise(setImmediate);
+    process.off('warning', warned);
+    expect(sandbox.requests.maxInFlight('aws.events.PutEvents')).toBe(4);
+    expect(sandbox.aws.busEventCount()).toBe(60);
+    expect(warned).not.toHaveBeenCalled();
+  });
+});
+
+describe('check', () => {
+  test('passes for a bus that is there, and says when it is not', async () => {
+    const bus = busOn(sandbox.url);
+    await bus.check();
+
+    sandbox.aws.deleteBus('orders');
+    expect(await bus.put([entry()])).toMatchObject([{ accepted: true }]);
+    expect(sandbox.aws.busEventCount()).toBe(0);
+    expect(await failureOf(bus.check())).toMatchObject({
+      code: 'eventbridge_bus_missing',
+      kind: 'systemic',
+    });
+  });
+
+  test('takes an ARN', async () => {
+    const busName = 'arn:aws:events:us-east-1:000000000000:event-bus/orders';
+    const bus = busOn(sandbox.url, { busName });
+    await bus.check();
+    await bus.put([entry()]);
+    expect(sandbox.aws.busEvents).toMatchObject([{ bus: 'orders' }]);
+  });
+});
