@@ -1,0 +1,75 @@
+import type { Config } from './config.ts';
+import { createCache } from './lib/cache.ts';
+import { createHealth } from './lib/health.ts';
+import type { Logger } from './lib/logger.ts';
+import { createMetricsRegistry } from './lib/metrics.ts';
+import { createReleasers } from './lib/releasers.ts';
+import { openAttributes } from './wiring/attributes.ts';
+import { openEvents } from './wiring/events.ts';
+import { checkCredentials, connectGenesys } from './wiring/genesys.ts';
+import { openHttp } from './wiring/http.ts';
+import { CLOSE_SHARE, type Shared } from './wiring/shared.ts';
+
+export interface App {
+  /** Listens first, so that probes answer; remote parts that are away are waited for. */
+  start(): Promise<{ port: number }>;
+  /**
+   * Not ready, stop reading, drain, flush metrics, close the server, close the journal: bounded by
+   * `SHUTDOWN_TIMEOUT_MS`. Also after a start that failed half way.
+   */
+  stop(): Promise<void>;
+  toggleDebugLog(): void;
+}
+
+export function createApp(config: Config, options: { readonly log: Logger }): App {
+  const { log } = options;
+  const releasers = createReleasers();
+  const stopping = new AbortController();
+  const shared: Shared = {
+    config,
+    log,
+    health: createHealth(),
+    registry: createMetricsRegistry(),
+    schemas: createCache({
+      ttlMs: config.SCHEMA_CACHE_TTL_SECONDS * 1000,
+      maxEntries: config.SCHEMA_CACHE_MAX_ENTRIES,
+    }),
+    limits: {
+      timeoutMs: config.JSONATA_TIMEOUT_MS,
+      maxDepth: config.JSONATA_MAX_DEPTH,
+      maxSequence: config.JSONATA_MAX_SEQUENCE,
+      compile: config.JSONATA_COMPILE,
+    },
+    releasers,
+    signal: stopping.signal,
+  };
+  const levels = { normal: config.LOG_LEVEL as string };
+  let beginDrain: (() => void) | undefined;
+
+  return {
+    async start() {
+      const { tokens, client } = connectGenesys(shared);
+      const attributes = await openAttributes(shared, client);
+      const events = await openEvents(shared, client);
+      const http = openHttp(shared, [...attributes.routes, ...events.routes], events.status);
+      releasers.push('HTTP server', () => http.stop(config.SHUTDOWN_TIMEOUT_MS * CLOSE_SHARE));
+      beginDrain = http.beginDrain;
+      const { port } = await http.start();
+      log.info({ host: config.HOST, port, worker: config.WORKER_ENABLED }, 'Listening');
+
+      checkCredentials(shared, tokens, attributes.permissions);
+      attributes.start();
+      events.start();
+      return { port };
+    },
+    async stop() {
+      beginDrain?.();
+      stopping.abort(new Error('The service is stopping'));
+      await releasers.release();
+    },
+    toggleDebugLog() {
+      log.level = log.level === 'debug' ? levels.normal : 'debug';
+      log.warn({ level: log.level }, 'Log level changed');
+    },
+  };
+}

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { createAttributeDefiner, parseAttributes } from '../attributes/define-attributes.ts';
+import { createFingerprints } from '../attributes/fingerprints.ts';
+import { createRecordImporter } from '../attributes/import-records.ts';
+import { createInheritance } from '../attributes/inheritance.ts';
+import { createMapMetrics } from '../attributes/map-metrics.ts';
+import { createRecordMapper } from '../attributes/map-records.ts';
+import { parseMapping } from '../attributes/mapping.ts';
+import { createPermissionCheck } from '../attributes/permission-check.ts';
+import { createRecordReaders } from '../attributes/record-reader.ts';
+import { createUpserter } from '../attributes/upsert.ts';
+import { createUsageReports } from '../attributes/usage-report.ts';
+import type { GenesysClient } from '../genesys/client.ts';
+import { createAttributeDefinitions } from '../genesys/reference/attribute-definitions.ts';
+import { createAttributeWriter } from '../genesys/reference/attribute-writer.ts';
+import { createConversations } from '../genesys/reference/conversations.ts';
+import { createOrganisationUnits } from '../genesys/reference/organisation-units.ts';
+import { createPermissions } from '../genesys/reference/permissions.ts';
+import { createAttributesRoute } from '../http/attributes.ts';
+import { createMapRoute } from '../http/map.ts';
+import { createReportRoute } from '../http/report.ts';
+import { createCache } from '../lib/cache.ts';
+import { openLiveFile } from '../lib/live-file.ts';
+import type { Shared } from './shared.ts';
+
+/** Genesys takes at most 1000 entities and 512,000 bytes in one write; a little below that. */
+const MAX_WRITE_ENTITIES = 1000;
+const MAX_WRITE_BYTES = 500_000;
+const REPORTS_KEPT = 200;
+
+/** CRM records into attributes, and the report on them. */
+export async function openAttributes(shared: Shared, client: GenesysClient) {
+  const { config, log, health, registry, schemas, limits, releasers, signal } = shared;
+  const definitions = createAttributeDefinitions(client);
+  const inheritance = createInheritance({
+    definitions,
+    units: createOrganisationUnits(client),
+    cache: schemas,
+    signal,
+  });
+  const permissions = createPermissionCheck({
+    permissions: createPermissions(client),
+    cache: schemas,
+    ttlMs: config.PERMISSION_CACHE_TTL_SECONDS * 1000,
+    signal,
+  });
+  const mapping = await openLiveFile({
+    path: config.MAPPING_FILE,
+    parse: (text) => parseMapping(text, config.MAPPING_FILE, limits),
+    log,
+  });
+  releasers.push('mapping file', () => mapping.stop());
+  const ownAttributes = parseAttributes(
+    readFileSync(config.ATTRIBUTES_FILE, 'utf8'),
+    config.ATTRIBUTES_FILE,
+  );
+  const definer = createAttributeDefiner({
+    definitions,
+    attributes: ownAttributes,
+    reporter: health.dependency('attribute-definitions'),
+    log,
+    onCreated: () => schemas.clear(),
+  });
+  releasers.push('attribute definer', () => definer.stop());
+
+  const fingerprints = createFingerprints({
+    path: config.FINGERPRINT_PATH,
+    maxRows: config.FINGERPRINT_MAX_ROWS,
+  });
+  releasers.push('fingerprints', () => fingerprints.close());
+  const metrics = createMapMetrics(registry);
+  const upserter = createUpserter({
+    writer: createAttributeWriter(client),
+    permissionCheck: permissions,
+    fingerprints,
+    metrics,
+    log,
+    batchSize: config.MAP_BATCH_SIZE,
+    minBatchSize: config.MAP_MIN_BATCH_SIZE,
+    maxBatchSize: MAX_WRITE_ENTITIES,
+    maxBatchBytes: MAX_WRITE_BYTES,
+    maxInFlight: config.MAP_MAX_IN_FLIGHT,
+    targetLatencyMs: config.MAP_TARGET_LATENCY_MS,
+  });
+  const readers = createRecordReaders({
+    permissionCheck: permissions,
+    inheritance,
+    mapping,
+    maxUpdateBytes: MAX_WRITE_BYTES,
+  });
+  const mapper = createRecordMapper({ readers, upserter, metrics });
+  const importer = createRecordImporter({
+    readers,
+    upserter,
+    metrics,
+    maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
+  });
+  const reports = createUsageReports({
+    conversations: createConversations(client, { maxPages: config.REPORT_MAX_PAGES }),
+    inheritance,
+    permissions,
+    cache: createCache({
+      ttlMs: config.REPORT_CACHE_TTL_SECONDS * 1000,
+      maxEntries: REPORTS_KEPT,
+    }),
+    ownDefinitions: () => ownAttributes,
+    windowsInFlight: config.REPORT_WINDOWS_IN_FLIGHT,
+    maxPages: config.REPORT_MAX_PAGES,
+    showValues: config.REPORT_VALUES,
+  });
+  return {
+    permissions,
+    start: () => definer.start(),
+    routes: [
+      createMapRoute({ mapper, importer, maxRecords: config.MAP_MAX_RECORDS }),
+      createAttributesRoute(inheritance),
+      createReportRoute({ reports, cacheTtlSeconds: config.REPORT_CACHE_TTL_SECONDS }),
+    ],
+  };
+}

@@ -1,0 +1,148 @@
+import { createMetricsStore } from '../aws/cloudwatch.ts';
+import type { AwsConnectionOptions } from '../aws/connection.ts';
+import { createDeadLetterQueue } from '../aws/dead-letter-queue.ts';
+import { createEventBus } from '../aws/event-bridge.ts';
+import { createSchemaRegistry } from '../aws/schema-registry.ts';
+import {
+  type EventSchemaSource,
+  noSchema,
+  openSchemaFile,
+  startRegistrySchema,
+} from '../events/event-schemas.ts';
+import { createJournal } from '../events/journal.ts';
+import { openPipeline } from '../events/live-pipeline.ts';
+import { createMetricsSender } from '../events/metrics-sender.ts';
+import { startPipelineReport } from '../events/pipeline-report.ts';
+import { createPipelineStats } from '../events/pipeline-stats.ts';
+import type { SchemaRegistry } from '../events/ports.ts';
+import { createWorker } from '../events/worker.ts';
+import type { GenesysClient } from '../genesys/client.ts';
+import { createEventSource } from '../genesys/reference/event-source.ts';
+import { CLOSE_SHARE, type Shared } from './shared.ts';
+
+/** Genesys events to the bus, and the simulation of it. */
+export async function openEvents(shared: Shared, client: GenesysClient) {
+  const { config, log, health, registry, limits, releasers } = shared;
+  const aws = (endpoint: string | undefined): AwsConnectionOptions => ({
+    region: config.AWS_REGION,
+    endpoint: endpoint ?? config.AWS_ENDPOINT_URL,
+    maxSockets: config.PUBLISH_MAX_IN_FLIGHT,
+    connectTimeoutMs: config.AWS_CONNECT_TIMEOUT_MS,
+    requestTimeoutMs: config.AWS_REQUEST_TIMEOUT_MS,
+    log,
+  });
+  const schema = await openSchema(shared, () => {
+    const registryClient = createSchemaRegistry(aws(config.AWS_ENDPOINT_URL_SCHEMAS));
+    releasers.push('schema registry', () => registryClient.close());
+    return registryClient;
+  });
+  const pipeline = await openPipeline({
+    filterFile: config.EVENT_FILTER_FILE,
+    expressionFile: config.EVENT_EXPRESSION_FILE,
+    limits,
+    schema,
+    log,
+  });
+  releasers.push('pipeline', () => pipeline.stop());
+
+  const queueUrl = config.DLQ_QUEUE_URL;
+  if (!config.WORKER_ENABLED || queueUrl === undefined) {
+    const off = { state: 'off' };
+    return {
+      start: () => undefined,
+      routes: [],
+      status: () => ({ worker: off }),
+    };
+  }
+
+  const journal = createJournal({
+    path: config.JOURNAL_PATH,
+    maxBytes: config.JOURNAL_MAX_BYTES,
+    maxRows: config.JOURNAL_MAX_ROWS,
+    dedupeRows: config.EVENT_DEDUPE_ROWS,
+  });
+  releasers.push('journal', () => journal.close());
+  const bus = createEventBus({
+    ...aws(config.AWS_ENDPOINT_URL_EVENTBRIDGE),
+    busName: config.EVENTBUS_NAME,
+    maxBytes: config.EVENTBUS_MAX_BATCH_BYTES,
+  });
+  releasers.push('event bus', () => bus.close());
+  const queue = createDeadLetterQueue({ ...aws(config.AWS_ENDPOINT_URL_SQS), queueUrl });
+  releasers.push('dead-letter queue', () => queue.close());
+  const stats = createPipelineStats();
+  const worker = createWorker({
+    source: createEventSource(client, {
+      livenessMs: config.EVENT_STREAM_LIVENESS_MS,
+      maxLineBytes: config.EVENT_STREAM_MAX_LINE_BYTES,
+    }),
+    bus,
+    queue,
+    pipeline,
+    journal,
+    stats,
+    health,
+    registry,
+    log,
+    subscriptionId: config.EVENT_SUBSCRIPTION_ID,
+    streamRetryMaxMs: config.EVENT_STREAM_RETRY_MAX_MS,
+    publish: {
+      lingerMs: config.PUBLISH_LINGER_MS,
+      maxInFlight: config.PUBLISH_MAX_IN_FLIGHT,
+      maxRetries: config.PUBLISH_MAX_RETRIES,
+      retryBaseMs: config.PUBLISH_RETRY_BASE_MS,
+      retryMaxMs: config.PUBLISH_RETRY_MAX_MS,
+    },
+  });
+  return {
+    start() {
+      if (config.CLOUDWATCH_ENABLED) startMetrics();
+      const stopReport = startPipelineReport({ stats, log, intervalMs: config.REPORT_INTERVAL_MS });
+      releasers.push('pipeline report', stopReport);
+      worker.start();
+      releasers.push('worker', () =>
+        worker.stop(AbortSignal.timeout(config.SHUTDOWN_TIMEOUT_MS * (1 - 2 * CLOSE_SHARE))),
+      );
+    },
+    routes: [],
+    status: () => worker.status(),
+  };
+
+  function startMetrics(): void {
+    const store = createMetricsStore(aws(config.AWS_ENDPOINT_URL_CLOUDWATCH));
+    releasers.push('CloudWatch', () => store.close());
+    const sender = createMetricsSender({
+      store,
+      stats,
+      intervalMs: config.METRICS_INTERVAL_MS,
+      log,
+    });
+    sender.start();
+    releasers.push('metrics sender', () => sender.stop());
+  }
+}
+
+function openSchema(
+  { config, log, health, schemas }: Shared,
+  connect: () => SchemaRegistry,
+): Promise<EventSchemaSource> | EventSchemaSource {
+  const mode = config.EVENT_SCHEMA_MODE;
+  if (mode === 'off') return noSchema();
+  const reporter = health.dependency('schema');
+  const { EVENT_SCHEMA_REGISTRY: registryName, EVENT_SCHEMA_NAME: schemaName } = config;
+  if (registryName === undefined || schemaName === undefined) {
+    return openSchemaFile({ path: config.EVENT_SCHEMA_FILE, mode, log, health: reporter });
+  }
+  return startRegistrySchema({
+    registry: connect(),
+    registryName,
+    schemaName,
+    schemaVersion: config.EVENT_SCHEMA_VERSION,
+    component: config.EVENT_SCHEMA_COMPONENT,
+    mode,
+    cache: schemas,
+    refreshMs: config.SCHEMA_CACHE_TTL_SECONDS * 1000,
+    log,
+    health: reporter,
+  });
+}

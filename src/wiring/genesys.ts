@@ -1,0 +1,107 @@
+import type { PermissionCheck } from '../attributes/permission-check.ts';
+import { UpstreamError } from '../errors.ts';
+import { createGenesysClient, type GenesysClient } from '../genesys/client.ts';
+import { createTokenCache, type TokenCache } from '../genesys/tokens.ts';
+import { startDependencyCheck } from '../lib/dependency-check.ts';
+import { createTokenBucket } from '../lib/token-bucket.ts';
+import type { Shared } from './shared.ts';
+
+const CHECK_INTERVAL_MS = 60_000;
+const CHECK_RETRY = { baseMs: 500, capMs: 15_000 };
+
+/** One token cache, one token bucket and one client for everything that calls Genesys. */
+export function connectGenesys({ config, log, registry, releasers }: Shared): {
+  tokens: TokenCache;
+  client: GenesysClient;
+} {
+  const timeouts = {
+    connectMs: config.GENESYS_CONNECT_TIMEOUT_MS,
+    headersMs: config.GENESYS_HEADERS_TIMEOUT_MS,
+    bodyMs: config.GENESYS_BODY_TIMEOUT_MS,
+    tryMs:
+      config.GENESYS_CONNECT_TIMEOUT_MS +
+      config.GENESYS_HEADERS_TIMEOUT_MS +
+      config.GENESYS_BODY_TIMEOUT_MS,
+  };
+  const retry = {
+    maxTries: config.GENESYS_MAX_TRIES,
+    baseMs: config.GENESYS_RETRY_BASE_MS,
+    capMs: config.GENESYS_RETRY_MAX_MS,
+    budgetMs: config.GENESYS_RETRY_BUDGET_MS,
+  };
+  const { OAUTH_CLIENT_ID, OAUTH_PRIVATE_KEY, OAUTH_SUBJECT } = config;
+  const { GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET } = config;
+  const tokens = createTokenCache({
+    baseUrl: config.GENESYS_BASE_URL,
+    ...(OAUTH_CLIENT_ID !== undefined &&
+      OAUTH_PRIVATE_KEY !== undefined &&
+      OAUTH_SUBJECT !== undefined && {
+        jwtBearer: {
+          clientId: OAUTH_CLIENT_ID,
+          privateKey: OAUTH_PRIVATE_KEY,
+          subject: OAUTH_SUBJECT,
+        },
+      }),
+    ...(GENESYS_CLIENT_ID !== undefined &&
+      GENESYS_CLIENT_SECRET !== undefined && {
+        clientCredentials: { clientId: GENESYS_CLIENT_ID, clientSecret: GENESYS_CLIENT_SECRET },
+      }),
+    renewalSeconds: config.GENESYS_TOKEN_RENEWAL_SECONDS,
+    timeouts,
+    retry,
+    log,
+  });
+  releasers.push('Genesys tokens', () => tokens.close());
+  const client = createGenesysClient({
+    baseUrl: config.GENESYS_BASE_URL,
+    tokens,
+    bucket: createTokenBucket({ perMinute: config.GENESYS_REQUESTS_PER_MINUTE }),
+    timeouts,
+    maxConnections: config.GENESYS_MAX_CONNECTIONS,
+    retry,
+    registry,
+    log,
+  });
+  releasers.push('Genesys client', () => client.close());
+  return { tokens, client };
+}
+
+/** Readiness of what the credentials are good for: a token of each grant, and our permissions. */
+export function checkCredentials(
+  { health, log, releasers, signal: stopping }: Shared,
+  tokens: TokenCache,
+  permissions: PermissionCheck,
+): void {
+  const common = { log, intervalMs: CHECK_INTERVAL_MS, retry: CHECK_RETRY };
+  const token = startDependencyCheck({
+    ...common,
+    name: 'token',
+    reporter: health.dependency('token'),
+    async check(signal) {
+      await Promise.all([
+        tokens.get('customattributes:write', signal),
+        tokens.get('event:subscribe', signal),
+      ]);
+      return undefined;
+    },
+  });
+  releasers.push('token check', () => token.stop());
+  const permission = startDependencyCheck({
+    ...common,
+    name: 'permissions',
+    reporter: health.dependency('permissions'),
+    async check(signal) {
+      await permissions.require('customattributes:write', signal);
+      const mayReport = await permissions.require('analytics:read', signal).then(
+        () => true,
+        (error: unknown) => {
+          stopping.throwIfAborted();
+          if (error instanceof UpstreamError && error.missingPermission !== undefined) return false;
+          throw error;
+        },
+      );
+      return mayReport ? undefined : 'analytics:read is missing: GET /report will be refused';
+    },
+  });
+  releasers.push('permission check', () => permission.stop());
+}

@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs';
+import type { Config } from '../config.ts';
+import { createAuthentication } from '../http/auth.ts';
+import type { JsonWebTokenOptions } from '../http/json-web-tokens.ts';
+import type { About } from '../http/probes.ts';
+import type { Route } from '../http/route.ts';
+import { createHttpServer } from '../http/server.ts';
+import type { Shared } from './shared.ts';
+
+/** Full-size JSON bodies that may arrive at the same time. */
+const HELD_BODIES = 10;
+/** Mean delay of the event loop above which requests are turned away, in milliseconds. */
+const MAX_LOOP_DELAY_MS = 500;
+
+export function openHttp(
+  { config, log, health, registry, releasers }: Shared,
+  routes: readonly Route[],
+  status: () => unknown,
+) {
+  const modes = config.AUTH_MODE.split(',');
+  const authentication = createAuthentication({
+    apiKeys: modes.includes('api-key') ? config.API_KEYS : undefined,
+    jwt: modes.includes('jwt') ? jwtOptions(config) : undefined,
+    log,
+    registry,
+  });
+  releasers.push('authentication', () => authentication.stop());
+  return createHttpServer({
+    host: config.HOST,
+    port: config.PORT,
+    routes,
+    limits: {
+      bodyBytes: config.HTTP_BODY_LIMIT_BYTES,
+      heldBodyBytes: config.HTTP_BODY_LIMIT_BYTES * HELD_BODIES,
+      jsonDepth: config.HTTP_MAX_JSON_DEPTH,
+      inFlight: config.HTTP_MAX_IN_FLIGHT,
+      loopDelayMs: MAX_LOOP_DELAY_MS,
+      perMinute: config.HTTP_RATE_LIMIT_PER_MINUTE,
+      headersTimeoutMs: config.HTTP_HEADERS_TIMEOUT_MS,
+      bodyTimeoutMs: config.HTTP_BODY_TIMEOUT_MS,
+    },
+    trustProxy: config.TRUST_PROXY,
+    authentication,
+    health,
+    registry,
+    log,
+    about: about(),
+    status,
+    logLevel: {
+      get: () => log.level,
+      set(level) {
+        log.level = level;
+      },
+    },
+  });
+}
+
+function jwtOptions(config: Config): JsonWebTokenOptions | undefined {
+  const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, JWT_ALGORITHMS, JWT_ROLES_CLAIM } = config;
+  const { JWT_PUBLIC_KEY: publicKey, JWT_SECRET: secret, JWT_JWKS_URL: url } = config;
+  if (issuer === undefined || audience === undefined) return undefined;
+  const options = {
+    issuer,
+    audience,
+    algorithms: JWT_ALGORITHMS.split(','),
+    rolesClaim: JWT_ROLES_CLAIM,
+  };
+  if (publicKey !== undefined) return { ...options, key: { publicKey } };
+  if (secret !== undefined) return { ...options, key: { secret } };
+  return url === undefined ? undefined : { ...options, key: { keySet: { url } } };
+}
+
+/** Name and version from package.json, which lies beside both `src` and `dist`. */
+function about(): About {
+  const file = new URL('../../package.json', import.meta.url);
+  const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as Record<
+    'name' | 'version',
+    string
+  >;
+  const commit = process.env['GIT_COMMIT'];
+  return { name, version, ...(commit !== undefined && { commit }) };
+}

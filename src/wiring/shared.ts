@@ -1,0 +1,23 @@
+import type { Config } from '../config.ts';
+import type { Cache } from '../lib/cache.ts';
+import type { ExpressionLimits } from '../lib/expression.ts';
+import type { Health } from '../lib/health.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Registry } from '../lib/metrics.ts';
+import type { Releasers } from '../lib/releasers.ts';
+
+/** What every part of one app shares. */
+export interface Shared {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly health: Health;
+  readonly registry: Registry;
+  readonly schemas: Cache;
+  readonly limits: ExpressionLimits;
+  readonly releasers: Releasers;
+  /** Aborts when the app stops. */
+  readonly signal: AbortSignal;
+}
+
+/** Of a stop's time, what the server and the files get after the worker has drained. */
+export const CLOSE_SHARE = 0.2;

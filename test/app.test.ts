@@ -1,0 +1,100 @@
+import { afterEach, expect, test } from 'vitest';
+import { startAppWithSandbox, until } from './support/app.ts';
+
+const running: { stop(): Promise<void> }[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((app) => app.stop()));
+});
+
+async function start(...parameters: Parameters<typeof startAppWithSandbox>) {
+  const app = await startAppWithSandbox(...parameters);
+  running.push(app);
+  return app;
+}
+
+interface Status {
+  readonly pipeline: {
+    readonly ingested: number;
+    readonly published: number;
+    readonly failed: number;
+  };
+}
+const status = async (app: { get(path: string): Promise<Response> }) =>
+  (await (await app.get('/status')).json()) as Status;
+
+test('the main job runs end to end: events flow to the bus, and a record is written', async () => {
+  const app = await start({ traffic: 200 });
+  await app.ready();
+
+  const readiness = (await (await app.get('/readyz')).json()) as {
+    dependencies: { name: string; state: string }[];
+  };
+  expect(readiness.dependencies.map(({ name }) => name).sort()).toEqual([
+    'attribute-definitions',
+    'bus',
+    'journal',
+    'permissions',
+    'queue',
+    'schema',
+    'stream',
+    'token',
+  ]);
+
+  await until(async () => (await status(app)).pipeline.published > 20, 'published events');
+  expect(app.sandbox.cloud.busEventCount()).toBeGreaterThan(20);
+
+  const answer = await app.post('/map', {
+    orgId: 'acme-emea-support',
+    records: [{ ticketId: 'T1001', priority: 'high', sourceChannel: 'web' }],
+  });
+  expect(answer.status).toBe(200);
+  expect(await answer.json()).toMatchObject({
+    success: true,
+    processed: 1,
+    rejected: [],
+    failed: [],
+  });
+  const records = await (await fetch(`${app.sandbox.url}/_sandbox/records?id=T1001`)).text();
+  expect(records).toContain('"crm_ticket_priority":"high"');
+
+  const report = await app.get('/report');
+  expect(Object.keys((await report.json()) as object)).toEqual([
+    'crm_ticket_priority',
+    'crm_channel_source',
+  ]);
+});
+
+test('two apps run side by side in one process without touching each other', async () => {
+  const [one, two] = await Promise.all([start({ traffic: 100 }), start({ traffic: 0 })]);
+  await Promise.all([one.ready(), two.ready()]);
+  expect(one.url).not.toBe(two.url);
+
+  await until(async () => (await status(one)).pipeline.published > 5, 'events of the first app');
+  expect((await status(two)).pipeline).toMatchObject({ ingested: 0, published: 0 });
+  expect(two.sandbox.cloud.busEventCount()).toBe(0);
+
+  await one.post('/map', { orgId: 'acme', records: [{ ticketId: 'only-one' }] });
+  const seen = await (await fetch(`${two.sandbox.url}/_sandbox/records?id=only-one`)).text();
+  expect(seen).not.toContain('crm_ticket_id');
+
+  const metrics = await (await two.get('/metrics')).text();
+  expect(metrics).not.toMatch(/map_records_total\{.*written.*\} [1-9]/);
+});
+
+test('the service starts while Genesys and AWS are away, says so, and gets ready by itself', async () => {
+  const app = await start({ traffic: 0, deadLetterQueueExists: false });
+  await until(async () => (await app.get('/livez')).status === 200, 'alive');
+  const readiness = await app.get('/readyz');
+  expect(readiness.status).toBe(503);
+
+  app.sandbox.cloud.createQueue('interaction-bridge-dead-letters');
+  await app.ready();
+});
+
+test('a stop releases everything and loses nothing that was taken', async () => {
+  const app = await start({ traffic: 500 });
+  await until(async () => (await status(app)).pipeline.published > 50, 'published events');
+  await app.stop();
+  await expect(fetch(`${app.url}/livez`)).rejects.toThrow();
+  running.length = 0;
+});
