@@ -64,7 +64,7 @@ export interface GenesysCall<T> extends Target {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface GenesysAnswer<T> {
+interface GenesysAnswer<T> {
   readonly value: T;
   readonly status: number;
   /** Time of the try that succeeded, in milliseconds, without the wait for its turn. */
@@ -74,7 +74,7 @@ export interface GenesysAnswer<T> {
   readonly tries: number;
 }
 
-export interface GenesysStream extends Target {
+interface GenesysStream extends Target {
   /** No byte for this long ends the stream, in milliseconds. */
   readonly silenceMs: number;
   readonly signal: AbortSignal;
@@ -244,6 +244,7 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
       const retryAfterMs = rateLimit.observe(answer);
       if (answer.status === 401 && tries === 1) {
         tokens.invalidate(token);
+        metrics.retried(operation, 'new_token');
         continue;
       }
       const received: Received = { status: answer.status, headers: answer.headers, text };

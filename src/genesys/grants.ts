@@ -15,7 +15,7 @@ export interface ClientCredentials {
 }
 
 /** One request for a token: the form, the header if any, and what of it must not be shown. */
-export interface TokenRequest {
+interface TokenRequest {
   readonly form: Readonly<Record<string, string>>;
   readonly authorization?: string;
   readonly secrets: readonly string[];

@@ -9,8 +9,8 @@ import type { Readable } from 'node:stream';
 export function receivedChunks(body: Readable, maxBytes: number): AsyncIterable<Buffer> {
   const waiting: Buffer[] = [];
   let waitingBytes = 0;
-  let over = false;
-  let failure: Error | undefined;
+  let over = body.closed;
+  let failure = body.errored;
   let wake: () => void = () => undefined;
 
   body.on('data', (chunk: Buffer) => {
@@ -36,7 +36,7 @@ export function receivedChunks(body: Readable, maxBytes: number): AsyncIterable<
           waitingBytes -= chunk.length;
           if (waitingBytes < maxBytes && body.isPaused()) body.resume();
           yield chunk;
-        } else if (failure !== undefined) {
+        } else if (failure !== null) {
           throw failure;
         } else if (over) {
           return;

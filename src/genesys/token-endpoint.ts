@@ -21,7 +21,7 @@ export interface TokenEndpointOptions {
   readonly now: () => number;
 }
 
-export interface IssuedToken {
+interface IssuedToken {
   readonly value: string;
   /** When it was asked for (epoch, milliseconds): its life is counted from there. */
   readonly askedMs: number;

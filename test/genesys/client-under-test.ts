@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import {
   createGenesysClient,
@@ -13,6 +14,18 @@ export const TIMEOUTS = { connectMs: 2000, headersMs: 2000, bodyMs: 2000, tryMs:
 export const RETRY = { maxTries: 3, baseMs: 2, capMs: 10, budgetMs: 2000 };
 export const CLIENT_SECRET = 'correct-horse-battery-staple';
 export const CLIENT_CREDENTIALS = { clientId: 'the-client', clientSecret: CLIENT_SECRET };
+
+const p256 = generateKeyPairSync('ec', {
+  namedCurve: 'prime256v1',
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+});
+export const PUBLIC_KEY = p256.publicKey;
+export const JWT_BEARER = {
+  clientId: 'bearer-client',
+  privateKey: p256.privateKey,
+  subject: 'svc@acme.example',
+};
 
 export function capturedLog(): { log: Logger; text: () => string } {
   const lines: string[] = [];

@@ -200,6 +200,13 @@ describe('subscriptions', () => {
     expect(await createEventSource(client(), options).subscribe()).toBe('sub-1');
   });
 
+  it('is refused when another one has the name', async () => {
+    nock(BASE).post('/api/v2/events/subscriptions').reply(409, {});
+    const error = await failureOf(createEventSource(client(), options).subscribe());
+    expect(error).toMatchObject({ code: 'genesys_refused', kind: 'reject', status: 409 });
+    expect((error as Error).message).toContain('EVENT_SUBSCRIPTION_ID');
+  });
+
   it('knows its own id when a repeat finds it there', async () => {
     const ids: unknown[] = [];
     const keep = (sent: Record<string, unknown>) =>

@@ -77,3 +77,19 @@ export function json(
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   response.end(JSON.stringify(body));
 }
+
+/** Each answer once, the last one for ever. */
+export function inTurn(...answers: Answer[]): Answer {
+  let next = 0;
+  return (seen, response) => {
+    answers[Math.min(next, answers.length - 1)]?.(seen, response);
+    next += 1;
+  };
+}
+
+export const ok: Answer = (_seen, response) => json(response, 200, { fine: true });
+
+export const status =
+  (code: number, headers: Record<string, string> = {}, body: unknown = {}): Answer =>
+  (_seen, response) =>
+    json(response, code, body, headers);

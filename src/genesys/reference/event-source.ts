@@ -17,6 +17,7 @@ export interface EventSourceOptions {
 }
 
 const SUBSCRIPTIONS = '/api/v2/events/subscriptions';
+const NAME = 'high-priority-interactions';
 const MAX_SHOWN = 4096;
 
 /** `POST /api/v2/events/subscriptions` and `GET …/<id>/events`, an endless body of JSON lines. */
@@ -24,14 +25,14 @@ export function createEventSource(client: GenesysClient, options: EventSourceOpt
   return {
     async subscribe(signal) {
       const id = v4();
-      const { value } = await client.call({
+      const { value, tries } = await client.call({
         operation: 'create_subscription',
         method: 'POST',
         path: SUBSCRIPTIONS,
         scope: 'event:subscribe',
         body: {
           id,
-          name: 'high-priority-interactions',
+          name: NAME,
           description: 'Interactions for the event bus',
           resourceTypes: ['interaction'],
           eventTypes: ['created', 'updated'],
@@ -40,10 +41,15 @@ export function createEventSource(client: GenesysClient, options: EventSourceOpt
         idempotent: true,
         alsoFine: [409],
         read: (body, status) =>
-          status === 409 ? id : text(record(body, 'the subscription')['id'], 'id'),
+          status === 409 ? undefined : text(record(body, 'the subscription')['id'], 'id'),
         signal,
       });
-      return value;
+      if (value !== undefined) return value;
+      if (tries > 1) return id;
+      throw new UpstreamError(
+        `Genesys has a subscription named ${NAME} already; give its id in EVENT_SUBSCRIPTION_ID, or delete it.`,
+        { code: 'genesys_refused', kind: 'reject', service: 'genesys', status: 409 },
+      );
     },
 
     async stream(subscriptionId, signal) {
