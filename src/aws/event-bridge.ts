@@ -46,7 +46,7 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
     maxEntries: 10,
     // The sum must be less than the limit.
     maxBytes: options.maxBytes - 1,
-    bytesOf,
+    bytesOf: entryBytes,
 
     async put(entries, signal) {
       const call = { service: 'eventbridge', operation: 'PutEvents', target } as const;
@@ -91,7 +91,7 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
 }
 
 /** AWS' own formula; it leaves out TraceHeader, which we count to be on the safe side. */
-function bytesOf(entry: BusEntry): number {
+export function entryBytes(entry: BusEntry): number {
   const time = 14;
   let bytes = time + Buffer.byteLength(entry.source) + Buffer.byteLength(entry.detailType);
   bytes += Buffer.byteLength(entry.detail);

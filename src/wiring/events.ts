@@ -1,7 +1,7 @@
 import { createMetricsStore } from '../aws/cloudwatch.ts';
 import type { AwsConnectionOptions } from '../aws/connection.ts';
 import { createDeadLetterQueue } from '../aws/dead-letter-queue.ts';
-import { createEventBus } from '../aws/event-bridge.ts';
+import { createEventBus, entryBytes } from '../aws/event-bridge.ts';
 import { createSchemaRegistry } from '../aws/schema-registry.ts';
 import {
   type EventSchemaSource,
@@ -15,9 +15,14 @@ import { createMetricsSender } from '../events/metrics-sender.ts';
 import { startPipelineReport } from '../events/pipeline-report.ts';
 import { createPipelineStats } from '../events/pipeline-stats.ts';
 import type { SchemaRegistry } from '../events/ports.ts';
+import { createReplay } from '../events/replay.ts';
+import { createSimulator } from '../events/simulator.ts';
 import { createWorker } from '../events/worker.ts';
 import type { GenesysClient } from '../genesys/client.ts';
 import { createEventSource } from '../genesys/reference/event-source.ts';
+import { createDeadLetterRoutes } from '../http/dead-letters.ts';
+import { simulateRoute } from '../http/simulate.ts';
+import { createWorkerRoutes } from '../http/worker.ts';
 import { CLOSE_SHARE, type Shared } from './shared.ts';
 
 /** Genesys events to the bus, and the simulation of it. */
@@ -44,13 +49,31 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
     log,
   });
   releasers.push('pipeline', () => pipeline.stop());
+  const simulator = createSimulator({
+    pipeline,
+    entryLimits: { bytesOf: entryBytes, maxBytes: config.EVENTBUS_MAX_BATCH_BYTES - 1 },
+    expressionLimits: limits,
+    overrides: {
+      timeoutMs: config.SIMULATE_TIMEOUT_MS,
+      memoryBytes: config.SIMULATE_MEMORY_BYTES,
+    },
+    registry,
+  });
+  releasers.push('simulator', () => simulator.stop());
+  const simulation = simulateRoute({
+    simulator,
+    // Without authentication everybody has every role; then only the setting counts.
+    overridesAllowed: ({ roles }) =>
+      config.SIMULATE_OVERRIDES || (config.AUTH_MODE !== 'none' && roles.has('operate')),
+    maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
+  });
 
   const queueUrl = config.DLQ_QUEUE_URL;
   if (!config.WORKER_ENABLED || queueUrl === undefined) {
     const off = { state: 'off' };
     return {
       start: () => undefined,
-      routes: [],
+      routes: [simulation],
       status: () => ({ worker: off }),
     };
   }
@@ -94,6 +117,12 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
       retryMaxMs: config.PUBLISH_RETRY_MAX_MS,
     },
   });
+  const replay = createReplay({
+    queue,
+    pipeline,
+    takeAgain: (events) => worker.takeAgain(events),
+    log,
+  });
   return {
     start() {
       if (config.CLOUDWATCH_ENABLED) startMetrics();
@@ -104,7 +133,11 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
         worker.stop(AbortSignal.timeout(config.SHUTDOWN_TIMEOUT_MS * (1 - 2 * CLOSE_SHARE))),
       );
     },
-    routes: [],
+    routes: [
+      simulation,
+      ...createDeadLetterRoutes({ queue, replay, journal }),
+      ...createWorkerRoutes(worker),
+    ],
     status: () => worker.status(),
   };
 
