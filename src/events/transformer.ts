@@ -13,6 +13,8 @@ export interface TransformerOptions {
   readonly publisher: Pick<Publisher, 'add' | 'room' | 'whenRoom'>;
   readonly onRejected: (job: Job, why: Extract<Processed, { ok: false }>) => void;
   readonly onTransformed: (tookMs: number) => void;
+  /** Between two tries while the schema is not there, in milliseconds. */
+  readonly backOff: { readonly baseMs: number; readonly capMs: number };
   readonly log: Logger;
   readonly sleep: Sleep;
 }
@@ -31,10 +33,9 @@ export interface Transformer {
 
 /** Sockets and timers have their turn at least this often, in milliseconds. */
 const YIELD_AFTER_MS = 4;
-const HOLD = { baseMs: 1000, capMs: 30_000 };
 
 export function createTransformer(options: TransformerOptions): Transformer {
-  const { backlog, pipeline, publisher, onRejected, onTransformed, log, sleep } = options;
+  const { backlog, pipeline, publisher, onRejected, onTransformed, backOff, log, sleep } = options;
   const work = createWakeup();
   let paused = false;
   let busy = false;
@@ -58,7 +59,7 @@ export function createTransformer(options: TransformerOptions): Transformer {
       // The event is not to blame: it waits, and all behind it.
       if (holds === 1) log.warn({ code: result.code }, 'The pipeline cannot work: events wait');
       held = true;
-      await sleep(fullJitterMs(HOLD, holds), signal);
+      await sleep(fullJitterMs(backOff, holds), signal);
       held = false;
     }
   }

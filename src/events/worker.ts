@@ -47,6 +47,8 @@ export interface WorkerOptions {
   readonly windowBytes?: number | undefined;
   /** How often bus and queue are checked while all is well, in milliseconds. Default one minute. */
   readonly checkMs?: number | undefined;
+  /** Bounds of every other back-off: queue, schema, disk. Default 1 s to 30 s. */
+  readonly backOff?: { readonly baseMs: number; readonly capMs: number } | undefined;
   readonly sleep?: Sleep | undefined;
 }
 
@@ -78,12 +80,11 @@ export interface WorkerStatus {
   readonly pipeline: ReturnType<typeof summarize>;
 }
 
-const RETRY_BASE_MS = 1000;
-const RETRY_CAP_MS = 30_000;
+const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
 
 export function createWorker(options: WorkerOptions): Worker {
   const { source, bus, queue, pipeline, journal, stats, health, log, publish } = options;
-  const { sleep = realSleep, checkMs } = options;
+  const { sleep = realSleep, checkMs, backOff = BACK_OFF } = options;
   const { counts } = stats;
   const trouble = (name: string, what: string) =>
     createTrouble({ what, reporter: health.dependency(name), log });
@@ -105,6 +106,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const ledger = createLedger({
     journal,
     trouble: journalTrouble,
+    retryMs: backOff.baseMs,
     onTaken(jobs, again) {
       counts[again ? 'replayed' : 'ingested'] += jobs.length;
       backlog.offer(jobs);
@@ -120,7 +122,7 @@ export function createWorker(options: WorkerOptions): Worker {
     log,
     onSent: (seqs) => ledger.sent(seqs),
     flush: () => ledger.flush(),
-    retry: { baseMs: RETRY_BASE_MS, capMs: RETRY_CAP_MS },
+    retry: backOff,
     checkMs,
     sleep,
   });
@@ -152,6 +154,7 @@ export function createWorker(options: WorkerOptions): Worker {
     publisher,
     onRejected: bury,
     onTransformed: (ms) => stats.spent('transform', ms, 1),
+    backOff,
     log,
     sleep,
   });
@@ -169,7 +172,7 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     onItems: createIntake({ pipeline, journal, ledger, stats }),
     retry: {
-      baseMs: Math.min(RETRY_BASE_MS, options.streamRetryMaxMs),
+      baseMs: Math.min(backOff.baseMs, options.streamRetryMaxMs),
       capMs: options.streamRetryMaxMs,
     },
     sleep,
@@ -224,7 +227,7 @@ export function createWorker(options: WorkerOptions): Worker {
       } catch (error) {
         if (signal.aborted) return;
         log.error({ err: error, loop: name }, 'A loop of the worker failed and starts again');
-        await sleep(RETRY_BASE_MS, signal).catch(() => undefined);
+        await sleep(backOff.baseMs, signal).catch(() => undefined);
       }
     }
   }
