@@ -32,8 +32,8 @@ const results: BenchResult[] = [];
 for (const [name, load] of Object.entries(BENCHES)) {
   if (names.length > 0 && !names.includes(name)) continue;
   console.log(`\n${name} ...`);
-  const { run } = await load();
-  results.push(await run());
+  const bench = await load();
+  results.push(await bench.run());
 }
 for (const result of results) printTable(result);
 if (profileFolder !== undefined) printHottest(profileFolder);
@@ -49,9 +49,10 @@ writeFileSync(
       node: process.version,
       cpu: cpus()[0]?.model,
       cores: cpus().length,
-      results: results.map((result) => ({
-        ...result,
-        rows: result.rows.map((row) => ({ ...row, median: median(row.values) })),
+      results: results.map(({ bench, rows, notes }) => ({
+        bench,
+        notes,
+        rows: rows.map((row) => Object.assign({ median: median(row.values) }, row)),
       })),
     },
     undefined,

@@ -43,8 +43,9 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
     releasers,
     signal: stopping.signal,
   };
-  const levels = { normal: config.LOG_LEVEL as string };
   let beginDrain: (() => void) | undefined;
+  // Released last: requests in flight may finish while the server closes.
+  releasers.push('shared loads', () => stopping.abort(new Error('The service is stopping')));
 
   return {
     async start() {
@@ -53,7 +54,7 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
       const events = await openEvents(shared, client);
       const http = openHttp(shared, [...attributes.routes, ...events.routes], events.status);
       releasers.push('HTTP server', () => http.stop(config.SHUTDOWN_TIMEOUT_MS * CLOSE_SHARE));
-      beginDrain = http.beginDrain;
+      beginDrain = () => http.beginDrain();
       const { port } = await http.start();
       log.info({ host: config.HOST, port, worker: config.WORKER_ENABLED }, 'Listening');
 
@@ -64,11 +65,10 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
     },
     async stop() {
       beginDrain?.();
-      stopping.abort(new Error('The service is stopping'));
       await releasers.release();
     },
     toggleDebugLog() {
-      log.level = log.level === 'debug' ? levels.normal : 'debug';
+      log.level = log.level === 'debug' ? config.LOG_LEVEL : 'debug';
       log.warn({ level: log.level }, 'Log level changed');
     },
   };

@@ -4,7 +4,7 @@ import { Ajv2019, type ErrorObject } from 'ajv/dist/2019.js';
 import { ConfigError } from './errors.ts';
 import { type Config, type SettingName, settings, settingsSchema } from './settings.ts';
 
-export type { Config, SettingName } from './settings.ts';
+export type { Config } from './settings.ts';
 
 /** Environment variables as they come; an empty one counts as not set. */
 export type Environment = Readonly<Record<string, string | undefined>>;

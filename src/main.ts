@@ -27,11 +27,11 @@ let banner: ((port: number) => string) | undefined;
 if (!hasGenesysCredentials(environment) && environment['NODE_ENV'] !== 'production') {
   const { startForTrial } = await import('./sandbox/trial.ts');
   const trial = await startForTrial(environment);
-  releasers.push('sandbox', trial.stop);
+  releasers.push('sandbox', () => trial.stop());
   // The AWS SDK reads its credentials from the process' environment and nowhere else.
   Object.assign(process.env, trial.environment);
   environment = process.env;
-  banner = trial.banner;
+  banner = (port) => trial.banner(port);
 }
 
 if (process.argv.includes('--check')) {

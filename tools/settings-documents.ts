@@ -7,7 +7,7 @@ interface Setting {
   readonly type: string;
   readonly group: string;
   readonly description: string;
-  readonly default?: unknown;
+  readonly default?: string | number | boolean;
   readonly enum?: readonly string[];
   readonly minimum?: number;
   readonly maximum?: number;
