@@ -29,6 +29,11 @@ export interface Cloud {
   readonly busEvents: readonly CloudEvent[];
   /** How many they accepted in all. */
   busEventCount(): number;
+  /**
+   * The id of every event that they accepted, in that order, repeated ones included, also beyond
+   * `keepEvents`: `metadata.eventId` of the detail, else `interactionId`, else what the bus gave.
+   */
+  readonly acceptedIds: Iterable<string> & { readonly length: number };
   /** The messages in the dead-letter queue, oldest first. */
   deadLetters(): readonly CloudMessage[];
   /** What PutMetricData brought, oldest first. */

@@ -49,7 +49,10 @@ export interface FaultRule {
 export interface EntryFailures {
   /** Share of the entries, 0 to 1. */
   readonly rate?: number;
-  /** Ids of the entries: an entity's id, an SQS entry's id, an event's detail-type or source. */
+  /**
+   * Ids of the entries: an entity's id, an SQS entry's id; an event's detail-type, source, resource
+   * or interaction id.
+   */
   readonly ids?: readonly string[];
   readonly code: string;
   readonly message?: string;
@@ -100,7 +103,10 @@ export interface Faults {
   /** The stream fault for a connection that has had this many events; consumes a hit. */
   judgeStream(operation: string, events: number): StreamFault | undefined;
   /** Whether this entry of a batch is refused, and how. */
-  failsEntry(failures: EntryFailures | undefined, entryId: string): EntryFailures | undefined;
+  failsEntry(
+    failures: EntryFailures | undefined,
+    ...entryIds: readonly string[]
+  ): EntryFailures | undefined;
 }
 
 const NOTHING: Verdict = Object.freeze({ latencyMs: 0, repeatPage: false });
@@ -165,9 +171,9 @@ export function createFaults(options: FaultsOptions): Faults {
       }
       return undefined;
     },
-    failsEntry(failures, entryId) {
+    failsEntry(failures, ...entryIds) {
       if (failures === undefined) return undefined;
-      const named = failures.ids?.includes(entryId) === true;
+      const named = entryIds.some((id) => failures.ids?.includes(id));
       const drawn = failures.rate !== undefined && options.random() < failures.rate;
       return named || drawn ? failures : undefined;
     },

@@ -36,8 +36,8 @@ export interface Call {
   /** As it came: a `content-encoding` is the operation's business. */
   readonly body: Buffer;
   readonly requestId: string;
-  /** Whether a fault rule refuses this entry of the batch. */
-  failsEntry(entryId: string): EntryFailures | undefined;
+  /** Whether a fault rule refuses this entry of the batch, known by any of these ids. */
+  failsEntry(...entryIds: readonly string[]): EntryFailures | undefined;
   /** A fault rule wants a page that leads to itself. */
   readonly repeatPage: boolean;
 }
@@ -165,15 +165,22 @@ async function serve(
     return;
   }
 
-  const reply = await operation.handle({
-    request,
-    path,
-    query,
-    body,
-    requestId,
-    failsEntry: (entryId) => options.faults.failsEntry(verdict.entryFailures, entryId),
-    repeatPage: verdict.repeatPage,
-  });
+  let reply: Reply;
+  try {
+    reply = await operation.handle({
+      request,
+      path,
+      query,
+      body,
+      requestId,
+      failsEntry: (entryId) => options.faults.failsEntry(verdict.entryFailures, entryId),
+      repeatPage: verdict.repeatPage,
+    });
+  } catch (error) {
+    // A bug of the sandbox must not look like one of its faults.
+    const message = `The sandbox itself failed: ${error instanceof Error ? error.stack : String(error)}`;
+    reply = service.refuse({ status: 500, code: 'sandbox.failed', message }, requestId);
+  }
   if (ending?.reset === 'after') {
     end('reset');
     request.socket.resetAndDestroy();

@@ -1,17 +1,14 @@
 import { afterEach, beforeEach, vi } from 'vitest';
 import { createLogger } from '../../src/lib/logger.ts';
-import {
-  createSandboxAws,
-  type SandboxAws,
-  type SandboxAwsOptions,
-} from '../../src/sandbox/aws/index.ts';
+import { createSandboxAws, type SandboxAwsOptions } from '../../src/sandbox/aws/index.ts';
+import type { Cloud } from '../../src/sandbox/cloud.ts';
 import { createFaults, type Faults } from '../../src/sandbox/faults.ts';
 import { startServer } from '../../src/sandbox/http.ts';
 import { createRandom } from '../../src/sandbox/random.ts';
 import { createRequestLog, type RequestLog } from '../../src/sandbox/request-log.ts';
 
 export interface RunningAws {
-  readonly aws: SandboxAws;
+  readonly aws: Cloud;
   readonly faults: Faults;
   readonly requests: RequestLog;
   readonly url: string;

@@ -128,7 +128,7 @@ describe.each(Object.entries(implementations))('on %s', (name, start) => {
     test('a released letter can be received again at once', async () => {
       await queue.send([letter()]);
       const [first] = await queue.receive({ max: 1, visibilitySeconds: 60 });
-      expect(await queue.receive({ max: 1, visibilitySeconds: 60 })).toEqual([]);
+      expect(await queue.counts()).toEqual({ visible: 0, inFlight: 1, delayed: 0 });
       await queue.release([first?.receipt ?? '']);
       const [second] = await queue.receive({ max: 1, visibilitySeconds: 60 });
       expect(second).toMatchObject({ messageId: first?.messageId, receiveCount: 2 });
@@ -341,6 +341,10 @@ describe('faults', () => {
     });
     await queue.delete(received.map(({ receipt }) => receipt));
     expect(sandbox.aws.deadLetters()).toEqual([]);
+  });
+
+  test('an empty queue has no letters', async () => {
+    expect(await queue.receive({ max: 10, visibilitySeconds: 60 })).toEqual([]);
   });
 
   test('a receipt that is none is an error that names the queue', async () => {

@@ -28,9 +28,11 @@ export type AwsOperation = (input: JsonObject, call: AwsOperationCall) => unknow
 export interface AwsOperationCall {
   /** Scheme, host and port under which the caller reached us. */
   readonly origin: string;
-  /** Whether a fault rule refuses this entry of the batch. */
-  failsEntry(entryId: string): { readonly code: string; readonly message?: string } | undefined;
-  /** Aborts when the caller goes away. */
+  /** Whether a fault rule refuses this entry of the batch, known by any of these ids. */
+  failsEntry(
+    ...entryIds: readonly string[]
+  ): { readonly code: string; readonly message?: string } | undefined;
+  /** Whether the caller went away. */
   readonly gone: () => boolean;
 }
 

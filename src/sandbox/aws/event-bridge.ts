@@ -75,7 +75,7 @@ export function createEventBridge(options: SandboxEventBridgeOptions): SandboxEv
         const entries = entriesOf(input);
         let failed = 0;
         const results = entries.map((entry) => {
-          const fault = call.failsEntry(textOf(entry, 'DetailType') ?? '');
+          const fault = call.failsEntry(...namesOf(entry));
           const result =
             fault === undefined
               ? putEntry(entry)
@@ -164,6 +164,14 @@ function constraint(member: string, text: string): AwsRefusal {
 function invalid(name: string, reason: string): JsonObject {
   const ErrorMessage = `Parameter ${name} is not valid. Reason: ${reason}`;
   return { ErrorCode: 'InvalidArgument', ErrorMessage };
+}
+
+/** What a fault rule may know an event by. */
+function namesOf({ Source, DetailType, Resources }: JsonObject): readonly string[] {
+  const resources: unknown[] = Array.isArray(Resources) ? Resources : [];
+  const names = [Source, DetailType, ...resources].filter((name) => typeof name === 'string');
+  // `/genesys/interactions/<id>`
+  return [...names, ...names.map((name) => name.slice(name.lastIndexOf('/') + 1))];
 }
 
 /** The last part of an ARN, or the name itself. */

@@ -2,10 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import type { Cloud, CloudEvent, CloudMessage, CloudMetric, CloudOptions } from '../cloud.ts';
 import type { Call, Operation, Reply } from '../http.ts';
-import { type AwsOperation, AwsRefusal, forcedRefusal, isObject, refusal } from './answers.ts';
+import {
+  type AwsOperation,
+  AwsRefusal,
+  forcedRefusal,
+  isObject,
+  type JsonObject,
+  refusal,
+} from './answers.ts';
 import { createCloudWatch } from './cloudwatch.ts';
 import { createEventBridge } from './event-bridge.ts';
-import { createIdList, type IdList } from './id-list.ts';
+import { createIdList } from './id-list.ts';
 import type { StoredMessage } from './queue.ts';
 import { createRecent } from './recent.ts';
 import { createSchemaRegistry, type SandboxSchemaRegistry } from './schema-registry.ts';
@@ -17,19 +24,11 @@ const MAX_UNPACKED_BYTES = 16_777_216;
 export interface SandboxAwsOptions extends CloudOptions {
   /** Epoch milliseconds; steers visibility time-outs and de-duplication. */
   readonly now?: () => number;
-  /** What identifies an event in an audit; default: `eventId` or `interactionId` of the detail. */
-  readonly idOf?: (event: CloudEvent, detail: Readonly<Record<string, unknown>>) => string;
-}
-
-export interface SandboxAws extends Cloud {
-  /** The id of every event that a bus accepted, in that order, repeated ones included. */
-  readonly acceptedIds: IdList;
 }
 
 /** EventBridge, SQS, CloudWatch and the Schema Registry, as one service of the sandbox. */
-export function createSandboxAws(options: SandboxAwsOptions): SandboxAws {
+export function createSandboxAws(options: SandboxAwsOptions): Cloud {
   const { region = 'us-east-1', keepEvents = 100_000, now = Date.now } = options;
-  const idOf = options.idOf ?? defaultId;
   const events = createRecent<CloudEvent>(keepEvents);
   const metrics = createRecent<CloudMetric>(keepEvents);
   const acceptedIds = createIdList();
@@ -38,7 +37,7 @@ export function createSandboxAws(options: SandboxAwsOptions): SandboxAws {
     account: ACCOUNT,
     buses: options.buses ?? [],
     events,
-    onAccepted: (event, detail) => acceptedIds.add(idOf(event, detail)),
+    onAccepted: (event, detail) => acceptedIds.add(auditId(event, detail)),
   });
   const sqs = createSqs({ region, account: ACCOUNT, keepMessages: keepEvents, now });
   if (options.deadLetterQueueExists ?? true) sqs.create(options.deadLetterQueue);
@@ -103,8 +102,9 @@ function cloudMessage(message: StoredMessage): CloudMessage {
   };
 }
 
-function defaultId(event: CloudEvent, detail: Readonly<Record<string, unknown>>): string {
-  const id = detail['eventId'] ?? detail['interactionId'];
+function auditId(event: CloudEvent, detail: JsonObject): string {
+  const { metadata, interactionId } = detail;
+  const id = isObject(metadata) ? (metadata['eventId'] ?? interactionId) : interactionId;
   return typeof id === 'string' ? id : event.eventId;
 }
 
@@ -188,7 +188,7 @@ function refused(error: unknown): Reply {
 function operationCall(call: Call) {
   return {
     origin: `http://${call.request.headers.host ?? 'localhost'}`,
-    failsEntry: (entryId: string) => call.failsEntry(entryId),
+    failsEntry: (...entryIds: readonly string[]) => call.failsEntry(...entryIds),
     gone: () => call.request.socket.destroyed,
   };
 }
