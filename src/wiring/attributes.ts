@@ -23,9 +23,9 @@ import { createCache } from '../lib/cache.ts';
 import { openLiveFile } from '../lib/live-file.ts';
 import type { Shared } from './shared.ts';
 
-/** Genesys takes at most 1000 entities and 512,000 bytes in one write; a little below that. */
+/** Genesys takes no more in one write. */
 const MAX_WRITE_ENTITIES = 1000;
-const MAX_WRITE_BYTES = 500_000;
+
 const REPORTS_KEPT = 200;
 
 /** CRM records into attributes, and the report on them. */
@@ -78,7 +78,7 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     batchSize: config.MAP_BATCH_SIZE,
     minBatchSize: config.MAP_MIN_BATCH_SIZE,
     maxBatchSize: MAX_WRITE_ENTITIES,
-    maxBatchBytes: MAX_WRITE_BYTES,
+    maxBatchBytes: config.MAP_MAX_BATCH_BYTES,
     maxInFlight: config.MAP_MAX_IN_FLIGHT,
     targetLatencyMs: config.MAP_TARGET_LATENCY_MS,
   });
@@ -86,7 +86,7 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     permissionCheck: permissions,
     inheritance,
     mapping,
-    maxUpdateBytes: MAX_WRITE_BYTES,
+    maxUpdateBytes: config.MAP_MAX_BATCH_BYTES,
   });
   const mapper = createRecordMapper({ readers, upserter, metrics });
   const importer = createRecordImporter({
