@@ -83,10 +83,9 @@ export function createAdminService(sandbox: SandboxParts): Service {
       id: faults.add(parseFaultRule(parseObject(c.body))),
     }),
   );
-  route('DELETE', '/faults', 'remove all rules; /faults/<id> removes one', (call) => {
-    const id = call.path.split('/')[3];
-    if (id === undefined) faults.clear();
-    else if (!faults.remove(decodeURIComponent(id))) throw new Refusal(404, `No rule ${id}.`);
+  route('DELETE', '/faults', 'remove all rules', () => faults.clear());
+  route('DELETE', '/faults/:id', 'remove one rule', (call) => {
+    if (!faults.remove(lastSegment(call))) throw new Refusal(404, 'There is no such rule.');
   });
   route('POST', '/events/emit', 'send {"events": […], "lines": […]} on every stream', (call) => {
     const { events = [], lines = [] } = parseObject(call.body);
@@ -105,15 +104,10 @@ export function createAdminService(sandbox: SandboxParts): Service {
     traffic.set(rate);
   });
   route('POST', '/stream/cut', 'break every stream', () => stream.cut());
-  route(
-    'DELETE',
-    '/subscriptions',
-    '/subscriptions/<id>: forget it, its stream answers 404',
-    (call) => {
-      const id = call.path.split('/')[3] ?? '';
-      if (!stream.deleteSubscription(id)) throw new Refusal(404, `No subscription ${id}.`);
-    },
-  );
+  route('DELETE', '/subscriptions/:id', 'forget it: its stream answers 404', (call) => {
+    const known = stream.deleteSubscription(lastSegment(call));
+    if (!known) throw new Refusal(404, 'There is no such subscription.');
+  });
   route('POST', '/tokens/revoke', 'all tokens are worth nothing from now on', () =>
     sandbox.tokens.revokeAll(),
   );
@@ -137,11 +131,9 @@ export function createAdminService(sandbox: SandboxParts): Service {
       sandbox.rateLimit.set(perMinute);
     },
   );
-  route('POST', '/queues', '/queues/<name>: create a queue', (call) =>
-    cloud.createQueue(call.path.split('/')[3] ?? ''),
-  );
-  route('DELETE', '/queues', '/queues/<name>: delete a queue', (call) =>
-    cloud.deleteQueue(call.path.split('/')[3] ?? ''),
+  route('POST', '/queues/:name', 'create a queue', (call) => cloud.createQueue(lastSegment(call)));
+  route('DELETE', '/queues/:name', 'delete a queue', (call) =>
+    cloud.deleteQueue(lastSegment(call)),
   );
   route('POST', '/reset', 'forget what came in, and every fault', () => sandbox.reset());
 
@@ -150,9 +142,8 @@ export function createAdminService(sandbox: SandboxParts): Service {
       if (path !== '/_sandbox' && !path.startsWith('/_sandbox/')) return undefined;
       const trimmed = path.endsWith('/') ? path.slice(0, -1) : path;
       const exact = routes.get(`${request.method} ${trimmed}`);
-      // `/faults/<id>`: the same route with a last segment.
-      const parent = trimmed.slice(0, trimmed.lastIndexOf('/'));
-      return (exact ?? routes.get(`${request.method} ${parent}`))?.operation;
+      const parent = `${request.method} ${trimmed.slice(0, trimmed.lastIndexOf('/'))}`;
+      return (exact ?? routes.get(`${parent}/:id`) ?? routes.get(`${parent}/:name`))?.operation;
     },
     refuse: ({ status, message }) => json({ message }, status),
   };
@@ -160,6 +151,10 @@ export function createAdminService(sandbox: SandboxParts): Service {
 
 function query(call: Call): URLSearchParams {
   return new URLSearchParams(call.query);
+}
+
+function lastSegment(call: Call): string {
+  return decodeURIComponent(call.path.slice(call.path.lastIndexOf('/') + 1));
 }
 
 /** The newest of a list, `?limit=` of them. */

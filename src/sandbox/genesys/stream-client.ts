@@ -38,9 +38,19 @@ export function createStreamClient(options: StreamClientOptions): StreamClient {
   let state: 'open' | 'silent' | 'keep-alive-only' | 'closed' = 'open';
   let blocked = false;
   let events = 0;
+  /** The second half of a write that was cut in two. */
+  let tail: (() => void) | undefined;
+  let tailTimer: NodeJS.Timeout | undefined;
   response.once('close', () => {
     state = 'closed';
+    clearTimeout(tailTimer);
   });
+
+  function writeTail(): void {
+    clearTimeout(tailTimer);
+    tail?.();
+    tail = undefined;
+  }
 
   function write(bytes: Buffer | string, flushed?: () => void): void {
     const goesOn = response.write(bytes, (error) => {
@@ -92,21 +102,22 @@ export function createStreamClient(options: StreamClientOptions): StreamClient {
   return {
     send(batch) {
       if (state !== 'open') return false;
+      writeTail();
       if (!disturb(faults.judgeStream(OPERATION, events), batch.bytes)) return false;
       events += batch.events;
-      let rest = batch.bytes;
+      const flushed = (): void => options.onFlushed(batch);
       if (random() < options.awkwardShare) {
-        const at = 1 + Math.floor(random() * (rest.length - 1));
-        write(rest.subarray(0, at));
-        rest = rest.subarray(at);
-      }
-      write(rest, () => options.onFlushed(batch));
+        const at = 1 + Math.floor(random() * (batch.bytes.length - 1));
+        write(batch.bytes.subarray(0, at));
+        tail = () => write(batch.bytes.subarray(at), flushed);
+        // In the same turn of the loop both halves would arrive as one.
+        tailTimer = setTimeout(writeTail, 1);
+      } else write(batch.bytes, flushed);
       return true;
     },
     keepAlive() {
-      if (state === 'open' && !disturb(faults.judgeStream(OPERATION, events), SAMPLE)) {
-        if (state !== 'open') return;
-      }
+      writeTail();
+      if (state === 'open') disturb(faults.judgeStream(OPERATION, events), SAMPLE);
       if ((state === 'open' || state === 'keep-alive-only') && !blocked) write('\n');
     },
     isOpen: () => state === 'open',
