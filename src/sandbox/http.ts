@@ -173,7 +173,7 @@ async function serve(
       query,
       body,
       requestId,
-      failsEntry: (entryId) => options.faults.failsEntry(verdict.entryFailures, entryId),
+      failsEntry: (...entryIds) => options.faults.failsEntry(verdict.entryFailures, ...entryIds),
       repeatPage: verdict.repeatPage,
     });
   } catch (error) {
