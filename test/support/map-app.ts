@@ -43,6 +43,8 @@ export interface MapAppOptions {
   readonly sandbox?: SandboxOptions;
   readonly mapping?: string;
   readonly batchSize?: number;
+  /** Default: `batchSize`, so that it stays as it is. */
+  readonly maxBatchSize?: number;
   readonly maxBatchBytes?: number;
   readonly maxInFlight?: number;
   readonly targetLatencyMs?: number;
@@ -150,7 +152,7 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
     log,
     batchSize: options.batchSize ?? 500,
     minBatchSize: Math.min(50, options.batchSize ?? 500),
-    maxBatchSize: Math.max(options.batchSize ?? 0, 1000),
+    maxBatchSize: options.maxBatchSize ?? options.batchSize ?? 1000,
     maxBatchBytes,
     maxInFlight: options.maxInFlight ?? 4,
     targetLatencyMs: options.targetLatencyMs ?? 2000,
