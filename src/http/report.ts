@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { UsageReport, UsageReports } from '../attributes/usage-report.ts';
+import { headerOf } from './exchange.ts';
 import { Problem } from './problem.ts';
 import { reportAsCsv } from './report-csv.ts';
 import { reportAnswerSchema, reportAsJson } from './report-json.ts';
@@ -21,6 +22,14 @@ export interface ReportRouteOptions {
 const JSON_TYPE = 'application/json';
 const CSV_TYPE = 'text/csv';
 const EVENTS_TYPE = 'text/event-stream';
+
+const CONTENT_HEADERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  [JSON_TYPE]: { 'content-type': `${JSON_TYPE}; charset=utf-8` },
+  [CSV_TYPE]: {
+    'content-type': `${CSV_TYPE}; charset=utf-8; header=present`,
+    'content-disposition': 'attachment; filename="attribute-usage.csv"',
+  },
+};
 
 /** How often each custom attribute is really filled. */
 export function createReportRoute(options: ReportRouteOptions): Route {
@@ -79,23 +88,23 @@ export function createReportRoute(options: ReportRouteOptions): Route {
         type === CSV_TYPE
           ? reportAsCsv(report, question)
           : JSON.stringify(reportAsJson(report, question));
-      return {
-        status: 200,
-        body,
-        headers: {
-          'content-type':
-            type === CSV_TYPE ? `${CSV_TYPE}; charset=utf-8; header=present` : JSON_TYPE,
-          ...(type === CSV_TYPE
-            ? { 'content-disposition': 'attachment; filename="attribute-usage.csv"' }
-            : {}),
-          'cache-control': cacheControl(report),
-          vary: 'Accept',
-          // With it Express answers 304 to a matching If-None-Match.
-          etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`,
-        },
-      };
+      const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`;
+      const headers = { 'cache-control': cacheControl(report), vary: 'Accept', etag };
+      if (isKnown(etag, headerOf(call.request, 'if-none-match'))) {
+        return { status: 304, body: undefined, headers };
+      }
+      return { status: 200, body, headers: { ...headers, ...CONTENT_HEADERS[type] } };
     },
   };
+}
+
+/**
+ * Whether the caller has this answer already (RFC 9110 §13.1.2). Express would say no to
+ * `Cache-Control: no-cache`, which `fetch` adds by itself to every conditional request.
+ */
+function isKnown(etag: string, ifNoneMatch = ''): boolean {
+  const tags = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.some((tag) => tag === etag || tag === '*');
 }
 
 function mediaTypeOf({ query, request }: Call): string {
