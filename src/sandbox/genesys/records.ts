@@ -47,10 +47,16 @@ export function createRecords(options: RecordsOptions): Records {
       return;
     }
     stored.set(id, { entity, writes: 1 });
-    if (stored.size <= options.keepRecords) return;
-    for (const oldest of stored.keys()) {
-      stored.delete(oldest);
-      break;
+    if (stored.size > options.keepRecords) forgetOldest();
+  }
+
+  /** A tenth at once: finding the first key of a Map gets slow after deletions. */
+  function forgetOldest(): void {
+    let excess = Math.ceil(options.keepRecords / 10);
+    for (const id of stored.keys()) {
+      if (excess <= 0) return;
+      stored.delete(id);
+      excess -= 1;
     }
   }
 
