@@ -109,7 +109,7 @@ describe('abort', () => {
 
     await client.close();
 
-    expect(await failed).toMatchObject({ code: 'genesys_unavailable' });
+    expect(await failed).toMatchObject({ code: 'genesys_unavailable', tries: 1 });
     expect(genesys.calls).toHaveLength(1);
   });
 });

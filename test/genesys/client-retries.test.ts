@@ -59,6 +59,25 @@ describe('401', () => {
     expect(genesys.tokenCalls).toHaveLength(RETRY.maxTries);
     expect(genesys.calls).toHaveLength(0);
   });
+
+  it('nor when that happens between two tries of the call', async () => {
+    const genesys = await startFakeGenesys(status(503));
+    const refused = new Error('No token');
+    let asked = 0;
+    const { client } = genesysClient(genesys.baseUrl, {
+      tokens: {
+        ...tokenCache(genesys.baseUrl),
+        get: async () => {
+          asked += 1;
+          if (asked > 1) throw refused;
+          return 'a-token';
+        },
+      },
+    });
+
+    expect(await failureOf(client.call(anyCall()))).toBe(refused);
+    expect(asked).toBe(2);
+  });
 });
 
 describe('429', () => {
@@ -211,6 +230,16 @@ describe('what may be repeated', () => {
       kind: 'retry',
       tries: 3,
     });
+  });
+
+  it('a mistake of ours passes as it is', async () => {
+    const genesys = await startFakeGenesys(ok);
+    const { client } = genesysClient(genesys.baseUrl);
+
+    const error = await failureOf(client.call(anyCall({ traceparent: 'not\na header' })));
+
+    expect(error).toMatchObject({ code: 'UND_ERR_INVALID_ARG' });
+    expect(genesys.calls).toHaveLength(0);
   });
 
   it('does not count the wait for a turn against the budget', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { UpstreamError } from '../../src/errors.ts';
 import type { StreamItem } from '../../src/events/ports.ts';
 import { createEventSource } from '../../src/genesys/reference/event-source.ts';
-import { collect, failureOf, genesysClient } from './client-under-test.ts';
+import { collect, failureOf, genesysClient, tokenCache } from './client-under-test.ts';
 import { type Answer, json, startFakeGenesys } from './fake-genesys.ts';
 
 const idle = new AbortController().signal;
@@ -143,6 +143,15 @@ describe('the request', () => {
     expect(genesys.calls).toHaveLength(calls);
   });
 
+  it('its errors do not show the token', async () => {
+    const { events } = await source((seen, response) =>
+      json(response, 403, { message: `You sent ${seen.headers.authorization}` }),
+    );
+    const error = (await failureOf(events.stream('s1', idle))) as UpstreamError;
+    expect(error.message).toContain('You sent Bearer [hidden]');
+    expect(error.message).not.toContain('token-1');
+  });
+
   it('an HTML page is no stream', async () => {
     const { events } = await source((_seen, response) => {
       response.writeHead(200, { 'content-type': 'text/html' });
@@ -173,6 +182,25 @@ describe('the request', () => {
 });
 
 describe('the end of a stream', () => {
+  it('is not the time limit of a call', async () => {
+    const genesys = await startFakeGenesys((_seen, response) => {
+      response.writeHead(200);
+      const timer = setInterval(() => response.write('\n'), 20);
+      response.once('close', () => clearInterval(timer));
+    });
+    const { client } = genesysClient(genesys.baseUrl, {
+      timeouts: { connectMs: 200, headersMs: 200, bodyMs: 200, tryMs: 200 },
+      tokens: tokenCache(genesys.baseUrl),
+    });
+    const events = createEventSource(client, { livenessMs: 5000, maxLineBytes: 1000 });
+    const startedMs = performance.now();
+
+    for await (const items of await events.stream('s1', idle)) {
+      expect(items).toEqual([]);
+      if (performance.now() - startedMs > 500) break;
+    }
+  });
+
   it('is a silence of the configured time', async () => {
     const { genesys, events } = await source(chunks(['{"id":1}\n'], stayOpen), {
       livenessMs: 100,
