@@ -47,9 +47,10 @@ export function createHttpMetrics(registry: Registry, loopDelayMs: () => number)
 
   const metrics: HttpMetrics = {
     inFlight: 0,
-    observe({ request, response, route, startedMs }) {
-      const labels = { route: route?.path ?? '(none)' };
-      response.once('close', () => {
+    observe(exchange) {
+      exchange.response.once('close', () => {
+        const { request, response, route, startedMs } = exchange;
+        const labels = { route: route?.path ?? '(none)' };
         const status = response.writableFinished ? response.statusCode : 499;
         // An unknown method is the caller's invention and must not become a label.
         const method = route === undefined ? 'any' : (request.method ?? '');

@@ -35,7 +35,7 @@ export function createRequestLog(options: {
     quietReqLogger: true,
     quietResLogger: true,
     wrapSerializers: false,
-    serializers: { req: () => undefined },
+    serializers: { req: () => undefined, err: describeError },
     customLogLevel(request, response, error) {
       if (response.statusCode === 500) return 'error';
       if (error !== undefined && problemOf(error).status >= 500) return 'warn';
@@ -47,7 +47,7 @@ export function createRequestLog(options: {
     customSuccessObject: (request, response) => facts(request, response),
     customErrorObject: (request, response, error) => ({
       ...facts(request, response),
-      ...(response.err === undefined ? {} : { err: describeError(error) }),
+      ...(response.err === undefined ? {} : { err: error }),
     }),
   });
 

@@ -2,7 +2,7 @@ import type { Exchange } from './exchange.ts';
 import { Problem } from './problem.ts';
 
 /** An answer must flow at least this fast, in bytes per millisecond, once it stalls. */
-const SLOWEST_BYTES_PER_MS = 8;
+const SLOWEST_BYTES_PER_MS = 64;
 
 /**
  * Finds callers that hold a connection open and do nothing: a streamed body that falls silent
