@@ -78,6 +78,8 @@ function clientOptions(
   return {
     region: options.region,
     maxAttempts: options.maxAttempts,
+    // `adaptive`, which the environment may ask for, holds calls back inside of the SDK.
+    retryMode: 'standard',
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     requestHandler: {
       httpAgent: agents.http,

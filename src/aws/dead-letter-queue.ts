@@ -40,6 +40,7 @@ export function createDeadLetterQueue(
   // Otherwise the address in QueueUrl wins over AWS_ENDPOINT_URL.
   const client = new SQSClient({ ...connection.clientOptions, useQueueUrlAsEndpoint: false });
   const isFifo = QueueUrl.endsWith('.fifo');
+  /** Operators may change it: each check reads it again. */
   let maxMessageBytes: number | undefined;
 
   const callOf = (operation: string): AwsCall => ({
@@ -65,16 +66,6 @@ export function createDeadLetterQueue(
     const limit = Number(answer.Attributes?.MaximumMessageSize);
     maxMessageBytes = limit > 0 ? Math.min(limit, MIB) : OLD_LIMIT;
     return answer.Attributes ?? {};
-  }
-
-  async function messageLimit(signal: AbortSignal | undefined): Promise<number> {
-    try {
-      if (maxMessageBytes === undefined) await attributes(signal);
-    } catch (error) {
-      // Who may send need not be allowed to ask.
-      if (!(error instanceof UpstreamError && error.code === 'sqs_access_denied')) throw error;
-    }
-    return maxMessageBytes ?? OLD_LIMIT;
   }
 
   function sendBatch(
@@ -172,7 +163,8 @@ export function createDeadLetterQueue(
       const answers: (Error | undefined)[] = letters.map(() => undefined);
       const outgoing: Outgoing[] = [];
       try {
-        const limit = await messageLimit(signal);
+        if (maxMessageBytes === undefined) await attributes(signal);
+        const limit = maxMessageBytes ?? OLD_LIMIT;
         for (const [index, letter] of letters.entries()) {
           outgoing.push({ index, message: await toMessage(letter, limit) });
         }
@@ -196,8 +188,6 @@ export function createDeadLetterQueue(
           continue;
         }
         for (const { index } of batch) answers[index] = failures.get(String(index));
-        // Somebody made the queue's limit smaller: ask again before the next letters.
-        if (failure?.code === 'sqs_too_large') maxMessageBytes = undefined;
         if (failure !== undefined && failure.kind !== 'reject' && isWhole(failures, batch)) {
           // The others would meet the same.
           for (const { index } of batches.flat()) answers[index] = failure;

@@ -216,12 +216,41 @@ describe('put', () => {
   test('missing credentials are systemic, and nothing is sent', async () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', undefined);
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', undefined);
-    vi.stubEnv('HOME', '/nonexistent');
     expect(await failureOf(busOn(sandbox.url).put([entry()]))).toMatchObject({
       code: 'eventbridge_credentials',
       kind: 'systemic',
     });
     expect(sandbox.requests.count('aws')).toBe(0);
+  });
+
+  test('a wrong clock costs one call, and uses up no credentials', async () => {
+    const anHourAhead = () => new Date(Date.now() + 3_600_000);
+    const signedAt: string[] = [];
+    const server = createServer((request, response) => {
+      signedAt.push(String(request.headers['x-amz-date']));
+      const refused = signedAt.length === 1;
+      response.writeHead(refused ? 403 : 200, { date: anHourAhead().toUTCString() });
+      response.end(
+        refused
+          ? '{"__type":"InvalidSignatureException","message":"Signature expired"}'
+          : '{"FailedEntryCount":0,"Entries":[{"EventId":"e"}]}',
+      );
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const bus = busOn(`http://127.0.0.1:${port}`);
+
+    expect(await failureOf(bus.put([entry()]))).toMatchObject({
+      code: 'eventbridge_unavailable',
+      kind: 'retry',
+    });
+    expect(await bus.put([entry()])).toMatchObject([{ accepted: true }]);
+    const [first = 0, second = 0] = signedAt.map((at) =>
+      Date.parse(at.replace(/^(....)(..)(..T..)(..)(..)/, '$1-$2-$3:$4:$5')),
+    );
+    expect(second - first).toBeGreaterThan(3_500_000);
+    bus.close();
+    await new Promise((resolve) => server.close(resolve));
   });
 
   test("an abort is rethrown as the signal's reason, also while the answer is awaited", async () => {
