@@ -1,6 +1,6 @@
 import { createFaultRuleParser } from './fault-rule.ts';
 import { parseObject, Refusal } from './genesys/error-body.ts';
-import { type Call, json, type Operation, type Reply, type Service } from './http.ts';
+import { type Call, json, type Operation, type Reply, type Service } from './operation.ts';
 import type { SandboxParts } from './parts.ts';
 
 /** `/_sandbox/`: look at what came in, and steer, from a shell or from a test in another process. */
@@ -56,6 +56,12 @@ export function createAdminService(sandbox: SandboxParts): Service {
     count: cloud.busEventCount(),
     events: last(cloud.busEvents, call),
   }));
+  route(
+    'GET',
+    '/events/ids',
+    'ids of all events that the bus accepted, repeated ones included',
+    () => [...cloud.acceptedIds],
+  );
   route('GET', '/dead-letters', 'messages in the dead-letter queue; ?limit=', (call) => {
     const letters = cloud.deadLetters();
     return { count: letters.length, letters: last(letters, call) };

@@ -1,4 +1,4 @@
-import type { Service } from './http.ts';
+import type { Service } from './operation.ts';
 
 /**
  * What the sandbox asks of its AWS look-alike. `aws/index.ts` exports

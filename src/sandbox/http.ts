@@ -2,61 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EntryFailures, FaultRule, Faults, Verdict } from './faults.ts';
+import type { FaultRule, Faults, Verdict } from './faults.ts';
+import { json, type Operation, type Reply, type Service } from './operation.ts';
 import type { CallEnd, RequestLog } from './request-log.ts';
-
-/**
- * One listener for everything that the sandbox imitates. A *service* recognises its requests and
- * names the *operation*; this file reads the body, applies the faults, writes the answer and keeps
- * the log. Operations are plain functions from a call to a reply.
- */
-export interface Service {
-  /** The operation that a request asks for; `undefined` when it is not for this service. */
-  readonly route: (request: IncomingMessage, path: string) => Operation | undefined;
-  /** A failure in this service's own format. */
-  readonly refuse: (failure: Failure, requestId: string) => Reply;
-  /** Headers of every answer, for example the request's id. */
-  readonly headers?: (requestId: string) => Readonly<Record<string, string>>;
-}
-
-export interface Operation {
-  /** Dotted name, the target of fault rules: `genesys.token`, `aws.events.PutEvents`. */
-  readonly name: string;
-  /** The sandbox's own business: no faults, not in the log. */
-  readonly internal?: boolean;
-  handle(call: Call): Reply | Promise<Reply>;
-}
-
-export interface Call {
-  readonly request: IncomingMessage;
-  /** Still percent-encoded, without the query. */
-  readonly path: string;
-  /** Without the question mark; empty when there is none. */
-  readonly query: string;
-  /** As it came: a `content-encoding` is the operation's business. */
-  readonly body: Buffer;
-  readonly requestId: string;
-  /** Whether a fault rule refuses this entry of the batch, known by any of these ids. */
-  failsEntry(...entryIds: readonly string[]): EntryFailures | undefined;
-  /** A fault rule wants a page that leads to itself. */
-  readonly repeatPage: boolean;
-}
-
-export interface Failure {
-  readonly status: number;
-  /** Error code; the service has one for each status. */
-  readonly code?: string | undefined;
-  readonly message?: string | undefined;
-  readonly retryAfter?: string | undefined;
-}
-
-export interface Reply {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array;
-  /** Takes over after the headers were written, for an answer without end. */
-  readonly stream?: (response: ServerResponse) => void;
-}
+import { readBody, write, writeHalf } from './transfer.ts';
 
 export interface SandboxServer {
   /** Its address, without a slash at the end. */
@@ -98,15 +47,6 @@ export async function startServer(options: SandboxServerOptions): Promise<Sandbo
       await closed;
     },
   };
-}
-
-/** An answer in JSON. */
-export function json(value: unknown, status = 200, headers?: Readonly<Record<string, string>>) {
-  return {
-    status,
-    headers: { 'content-type': 'application/json; charset=UTF-8', ...headers },
-    body: JSON.stringify(value),
-  } satisfies Reply;
 }
 
 async function serve(
@@ -243,64 +183,4 @@ function forcedReply(rule: FaultRule, service: Service, requestId: string): Repl
   return rule.status === undefined
     ? undefined
     : service.refuse({ ...rule, status: rule.status }, requestId);
-}
-
-function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
-        request.pause();
-        resolve(undefined);
-      } else chunks.push(chunk);
-    });
-    request.once('end', () => {
-      const [only] = chunks;
-      resolve(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks));
-    });
-    request.once('error', reject);
-    request.once('close', () => reject(new Error('The caller went away')));
-  });
-}
-
-function write(
-  response: ServerResponse,
-  reply: Reply,
-  standard?: Readonly<Record<string, string>>,
-): void {
-  if (reply.stream !== undefined) {
-    response.writeHead(reply.status, { ...standard, ...reply.headers });
-    response.flushHeaders();
-    reply.stream(response);
-    return;
-  }
-  const body = reply.body ?? '';
-  response.writeHead(reply.status, {
-    ...standard,
-    ...reply.headers,
-    'content-length': Buffer.byteLength(body),
-  });
-  response.end(body);
-}
-
-function writeHalf(
-  response: ServerResponse,
-  reply: Reply,
-  standard: Readonly<Record<string, string>> | undefined,
-  written: () => void,
-): void {
-  if (reply.stream !== undefined) {
-    response.writeHead(reply.status, { ...standard, ...reply.headers });
-    response.write('{"id":"half a li', written);
-    return;
-  }
-  const body = Buffer.from(reply.body ?? 'nothing to cut');
-  response.writeHead(reply.status, {
-    ...standard,
-    ...reply.headers,
-    'content-length': body.length,
-  });
-  response.write(body.subarray(0, Math.ceil(body.length / 2)), written);
 }

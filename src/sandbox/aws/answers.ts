@@ -1,4 +1,4 @@
-import type { Failure, Reply } from '../http.ts';
+import type { Failure, Reply } from '../operation.ts';
 
 /** A refusal as AWS words it. */
 export class AwsRefusal extends Error {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import type { Cloud, CloudEvent, CloudMessage, CloudMetric, CloudOptions } from '../cloud.ts';
-import type { Call, Operation, Reply } from '../http.ts';
+import type { Call, Operation, Reply } from '../operation.ts';
 import {
   type AwsOperation,
   AwsRefusal,

@@ -1,4 +1,4 @@
-import type { Call, Reply } from '../http.ts';
+import type { Call, Reply } from '../operation.ts';
 import { createRandom, randomAt } from '../random.ts';
 import { isObject, parseObject, Refusal } from './error-body.ts';
 

@@ -1,4 +1,4 @@
-import { type Failure, json, type Reply } from '../http.ts';
+import { type Failure, json, type Reply } from '../operation.ts';
 
 /** Genesys' own code and words for a status, where a failure does not bring others. */
 const STANDARD = new Map<number, readonly [code: string, message: string]>([

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createIdList } from '../aws/id-list.ts';
 import type { Faults } from '../faults.ts';
-import { type Call, json, type Reply } from '../http.ts';
+import { type Call, json, type Reply } from '../operation.ts';
 import { parseObject, Refusal } from './error-body.ts';
 import { createEventBuffer, type EventBuffer } from './event-buffer.ts';
 import { batchOf, type EventBatch, type Expectation } from './interactions.ts';

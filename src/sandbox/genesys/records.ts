@@ -1,4 +1,4 @@
-import { type Call, json, type Reply } from '../http.ts';
+import { type Call, json, type Reply } from '../operation.ts';
 import { isObject, parseObject, Refusal } from './error-body.ts';
 
 export interface StoredRecord {

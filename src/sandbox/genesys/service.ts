@@ -1,4 +1,4 @@
-import { type Call, json, type Operation, type Reply, type Service } from '../http.ts';
+import { type Call, json, type Operation, type Reply, type Service } from '../operation.ts';
 import type { Conversations } from './conversations.ts';
 import type { Organisation } from './definitions.ts';
 import { genesysError, Refusal } from './error-body.ts';

@@ -1,6 +1,6 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import { type Call, json, type Operation, type Reply, type Service } from '../http.ts';
+import { type Call, json, type Operation, type Reply, type Service } from '../operation.ts';
 
 /** Everything that can be granted. */
 export const SCOPES = [
