@@ -14,6 +14,8 @@ export interface Trial {
 
 /** Interactions per second: enough to see numbers grow, little enough to read along. */
 const TRAFFIC_PER_SECOND = 5;
+/** A trial may run for days. */
+const KEPT_EVENTS = 10_000;
 
 /**
  * The sandbox for `npm start` without credentials. The journal of a trial lives and dies with it:
@@ -25,7 +27,10 @@ export async function startForTrial(
   const isSet = (name: string) => (environment[name] ?? '') !== '';
   const hasOwnAws = isSet('AWS_ENDPOINT_URL') || isSet('DLQ_QUEUE_URL');
   const folder = mkdtempSync(join(tmpdir(), 'interaction-bridge-'));
-  const sandbox = await startSandbox({ traffic: TRAFFIC_PER_SECOND });
+  const sandbox = await startSandbox({
+    traffic: TRAFFIC_PER_SECOND,
+    keepEvents: KEPT_EVENTS,
+  });
 
   const settings: Record<string, string> = {
     JOURNAL_PATH: join(folder, 'journal.db'),
