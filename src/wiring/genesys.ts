@@ -18,10 +18,7 @@ export function connectGenesys({ config, log, registry, releasers }: Shared): {
     connectMs: config.GENESYS_CONNECT_TIMEOUT_MS,
     headersMs: config.GENESYS_HEADERS_TIMEOUT_MS,
     bodyMs: config.GENESYS_BODY_TIMEOUT_MS,
-    tryMs:
-      config.GENESYS_CONNECT_TIMEOUT_MS +
-      config.GENESYS_HEADERS_TIMEOUT_MS +
-      config.GENESYS_BODY_TIMEOUT_MS,
+    tryMs: config.GENESYS_TRY_TIMEOUT_MS,
   };
   const retry = {
     maxTries: config.GENESYS_MAX_TRIES,
