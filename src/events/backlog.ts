@@ -24,6 +24,8 @@ export interface Backlog {
   readonly waiting: number;
   /** Jobs in memory that are not released. */
   readonly inMemory: number;
+  /** More was taken than fits in memory: some of it is on disk only. */
+  readonly behind: boolean;
   /** Whether `next` may load more from disk. */
   loading: boolean;
 }
@@ -90,6 +92,9 @@ export function createBacklog(options: BacklogOptions): Backlog {
     },
     get inMemory() {
       return inMemory;
+    },
+    get behind() {
+      return loadedThrough < journal.lastSeq;
     },
     get loading() {
       return loading;

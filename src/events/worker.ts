@@ -80,6 +80,8 @@ export interface WorkerStatus {
   readonly pipeline: ReturnType<typeof summarize>;
 }
 
+/** Behind with publishing, reading waits so many times longer than it works. */
+const READ_REST = 9;
 const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
 
 export function createWorker(options: WorkerOptions): Worker {
@@ -158,6 +160,7 @@ export function createWorker(options: WorkerOptions): Worker {
     log,
     sleep,
   });
+  const intake = createIntake({ pipeline, journal, ledger, stats });
   const reader = createStreamReader({
     source,
     trouble: trouble('stream', 'The event stream'),
@@ -170,7 +173,10 @@ export function createWorker(options: WorkerOptions): Worker {
         log.warn(errorFacts(error), 'The subscription is not remembered across a restart');
       }
     },
-    onItems: createIntake({ pipeline, journal, ledger, stats }),
+    onItems(items, signal) {
+      const startedMs = performance.now();
+      return intake(items, signal) ?? makeWay(startedMs, signal);
+    },
     retry: {
       baseMs: Math.min(backOff.baseMs, options.streamRetryMaxMs),
       capMs: options.streamRetryMaxMs,
@@ -213,6 +219,13 @@ export function createWorker(options: WorkerOptions): Worker {
     log.warn({ eventId, stage, code, events: unlogged }, 'Events became dead letters');
     burialLoggedMs = Date.now();
     unlogged = 0;
+  }
+
+  /** Behind with publishing, reading gets a tenth of the time; nothing to publish to, all of it. */
+  function makeWay(startedMs: number, signal: AbortSignal): Promise<void> | undefined {
+    if (!backlog.behind || !publisher.open || publisher.paused) return undefined;
+    ledger.flush();
+    return sleep(READ_REST * (performance.now() - startedMs), signal);
   }
 
   /** A loop ends only with its signal; anything else is a bug, or a disk that cannot be read. */
