@@ -1,3 +1,4 @@
+import type { Exceeded } from '../lib/expression.ts';
 import { isJsonObject } from '../lib/json-object.ts';
 import { buildEntry } from './entry.ts';
 import type { EventSchemaSource } from './event-schemas.ts';
@@ -27,6 +28,8 @@ export type Processed =
       readonly message: string;
       readonly issues: readonly PipelineIssue[];
       readonly transformed?: unknown;
+      /** What the expression used up, when a limit stopped it. */
+      readonly exceeded?: Exceeded;
     };
 
 /** How long the stages of one event took, in milliseconds; filled in when it is given. */

@@ -1,6 +1,11 @@
 import { validate as isUuid, v5 } from 'uuid';
 import { ConfigError } from '../errors.ts';
-import { compileExpression, ExpressionError, type ExpressionLimits } from '../lib/expression.ts';
+import {
+  compileExpression,
+  type Exceeded,
+  ExpressionError,
+  type ExpressionLimits,
+} from '../lib/expression.ts';
 import { isJsonObject, type JsonObject } from '../lib/json-object.ts';
 import type { PipelineIssue } from './pipeline-issue.ts';
 
@@ -14,6 +19,8 @@ export type Transformed =
       readonly code: string;
       readonly message: string;
       readonly issues: readonly PipelineIssue[];
+      /** What the expression used up, when a limit stopped it. */
+      readonly exceeded?: Exceeded;
     };
 
 /** A raw event → the bus event, by a compiled JSONata expression. */
@@ -64,15 +71,11 @@ export function compileTransform(source: string, limits: ExpressionLimits): Tran
         );
       } catch (error) {
         if (!(error instanceof ExpressionError)) throw error;
-        return failure(
-          error.exceeded === undefined ? 'transform_failed' : 'transform_limit_exceeded',
-          error.message,
-          {
-            path: error.position === undefined ? '' : String(error.position),
-            keyword: error.code,
-            message: error.message,
-          },
-        );
+        const { message, code: keyword, position, exceeded } = error;
+        const issue = { path: position === undefined ? '' : String(position), keyword, message };
+        return exceeded === undefined
+          ? failure('transform_failed', message, issue)
+          : { ...failure('transform_limit_exceeded', message, issue), exceeded };
       }
     },
   };
@@ -83,8 +86,8 @@ export function toUuid(eventId: string): string {
   return isUuid(eventId) ? eventId.toLowerCase() : v5(eventId, EVENT_IDS);
 }
 
-function failure(code: string, message: string, issue: PipelineIssue): Transformed {
-  return { ok: false, code, message, issues: [issue] };
+function failure(code: string, message: string, issue: PipelineIssue) {
+  return { ok: false, code, message, issues: [issue] } as const;
 }
 
 function describe(value: unknown): string {

@@ -29,6 +29,9 @@ export interface Expression {
   readonly compiled: boolean;
 }
 
+/** What an expression may use up. */
+export type Exceeded = 'time' | 'depth' | 'sequence' | 'memory';
+
 /** The expression is wrong (syntax) or failed on an input. The message may quote input values. */
 export class ExpressionError extends Error {
   override name = 'ExpressionError';
@@ -37,7 +40,7 @@ export class ExpressionError extends Error {
   /** Offset into the source in characters, where JSONata told it. */
   readonly position: number | undefined;
   /** What was used up, when a guardrail stopped the evaluation. */
-  readonly exceeded: 'time' | 'depth' | 'sequence' | undefined;
+  readonly exceeded: Exceeded | undefined;
 
   constructor(message: string, code: string, position?: number, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
@@ -52,15 +55,17 @@ export const EXPRESSION_CODES = {
   tooLong: 'expression_too_long',
   badPattern: 'pattern_not_allowed',
   notJson: 'result_not_json',
+  tooLarge: 'value_too_large',
   failed: 'expression_failed',
 } as const;
 
-const GUARDRAILS = new Map([
+const GUARDRAILS: ReadonlyMap<string, Exceeded> = new Map<string, Exceeded>([
   ['D1011', 'depth'],
   ['D1012', 'time'],
   ['D2014', 'sequence'],
   ['D2015', 'sequence'],
-] as const) as ReadonlyMap<string, 'time' | 'depth' | 'sequence'>;
+  [EXPRESSION_CODES.tooLarge, 'memory'],
+]);
 
 const MAX_MESSAGE_LENGTH = 500;
 
@@ -202,8 +207,11 @@ function toExpressionError(thrown: unknown, source: string): ExpressionError {
   const facts: Readonly<Record<string, unknown>> =
     typeof thrown === 'object' && thrown !== null ? { ...thrown } : {};
   if (thrown instanceof RangeError) {
-    // The engine's own stack ran out: in the parser, or in a function without a guardrail.
-    return new ExpressionError('The expression is nested too deeply', 'D1011', undefined, thrown);
+    // The engine's own bounds: its stack (in the parser, or in a function without a guardrail), or
+    // the longest text and array there can be.
+    return thrown.message.includes('call stack')
+      ? new ExpressionError('The expression is nested too deeply', 'D1011', undefined, thrown)
+      : new ExpressionError(thrown.message, EXPRESSION_CODES.tooLarge, undefined, thrown);
   }
   const code = typeof facts['code'] === 'string' ? facts['code'] : EXPRESSION_CODES.failed;
   const position = typeof facts['position'] === 'number' ? facts['position'] : undefined;
