@@ -15,6 +15,7 @@ import { Problem } from './problem.ts';
 import { addressKey, createRateLimit } from './rate-limit.ts';
 import { createRequestLog, pathOf } from './request-log.ts';
 import type { Route } from './route.ts';
+import { createTurns } from './turns.ts';
 import { createValidation } from './validation.ts';
 
 export interface ApplicationOptions {
@@ -34,7 +35,7 @@ export interface ApplicationOptions {
  * per route: who calls, how often, what (content type, query, body), the use case, its answer.
  */
 export function createApplication(options: ApplicationOptions): Express {
-  const { routes, limits, exchanges, metrics, loop } = options;
+  const { routes, limits, exchanges, metrics } = options;
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
   app.set('query parser', false);
@@ -65,13 +66,17 @@ export function createApplication(options: ApplicationOptions): Express {
       return name === undefined ? addressKey(request.ip) : `caller:${name}`;
     },
   });
-  const validation = createValidation();
-  const bodies = createJsonBodyReader({
-    maxBytes: limits.bodyBytes,
-    maxDepth: limits.jsonDepth,
-    timeoutMs: limits.bodyTimeoutMs,
-    maxHeldBytes: limits.heldBodyBytes,
-  });
+  const parts = {
+    validation: createValidation(),
+    bodies: createJsonBodyReader({
+      maxBytes: limits.bodyBytes,
+      timeoutMs: limits.bodyTimeoutMs,
+      maxHeldBytes: limits.heldBodyBytes,
+    }),
+    maxJsonDepth: limits.jsonDepth,
+    turns: createTurns(),
+    exchanges,
+  };
 
   const enter =
     (route: Route): RequestHandler =>
@@ -89,13 +94,16 @@ export function createApplication(options: ApplicationOptions): Express {
       }
       next();
     };
-  const operation = (route: Route): RequestHandler =>
-    createOperation({ route, validation, bodies, exchanges });
+  const operation = (route: Route): RequestHandler => createOperation({ ...parts, route });
 
   for (const route of routes.filter(({ probe }) => probe === true)) {
     app[route.method](route.path, enter(route), operation(route));
   }
-  app.use(turnAwayUnderOverload({ limits, metrics, loop }));
+  app.use(async (_request, _response, next) => {
+    await parts.turns();
+    next();
+  });
+  app.use(turnAwayUnderOverload(options));
   for (const route of routes.filter(({ probe }) => probe !== true)) {
     app[route.method](route.path, enter(route), authorize(route), rateLimit, operation(route));
   }
@@ -129,14 +137,31 @@ export function failExchange(
   writeProblem(response, problem, { instance: pathOf(request), requestId });
 }
 
+const TELL_EVERY_MS = 5000;
+
+/** Refuses early and cheaply; the log gets a number now and then instead of a line for each. */
 function turnAwayUnderOverload(
-  options: Pick<ApplicationOptions, 'limits' | 'metrics' | 'loop'>,
+  options: Pick<ApplicationOptions, 'limits' | 'metrics' | 'loop' | 'exchanges' | 'log'>,
 ): RequestHandler {
-  const { limits, metrics, loop } = options;
-  return (_request, response, next) => {
+  const { limits, metrics, loop, exchanges, log } = options;
+  let untold = 0;
+  let toldAtMs = -Infinity;
+
+  function tell(reason: string): void {
+    untold += 1;
+    if (performance.now() - toldAtMs < TELL_EVERY_MS) return;
+    log.warn({ requests: untold, reason, loopDelayMs: Math.round(loop.delayMs) }, 'Overloaded');
+    untold = 0;
+    toldAtMs = performance.now();
+  }
+
+  return (request, response, next) => {
     const lateLoop = limits.loopDelayMs > 0 && loop.delayMs > limits.loopDelayMs;
     if (lateLoop || metrics.inFlight >= limits.inFlight) {
-      metrics.turnedAway(lateLoop ? 'event_loop' : 'in_flight');
+      const reason = lateLoop ? 'event_loop' : 'in_flight';
+      exchanges.of(request).turnedAway = true;
+      metrics.turnedAway(reason);
+      tell(reason);
       throw new Problem(503, 'overloaded', 'Too much to do at the moment; try again shortly.', {
         headers: { 'retry-after': '1' },
       });

@@ -25,6 +25,8 @@ export interface Exchange {
   caller: Caller | undefined;
   /** The handler reads the body itself; its silences are watched. */
   streaming: boolean;
+  /** Refused under overload, and left out of the request log. */
+  turnedAway: boolean;
 }
 
 const REQUEST_ID = /^[\w.:+/=@-]{1,128}$/;
@@ -59,6 +61,7 @@ export function createExchanges(onOpen: (exchange: Exchange) => void): Exchanges
         route: undefined,
         caller: undefined,
         streaming: false,
+        turnedAway: false,
       };
       all.add(exchange);
       byRequest.set(request, exchange);

@@ -1,3 +1,5 @@
+import { Problem } from './problem.ts';
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const OPEN_ARRAY = 0x5b;
@@ -36,4 +38,34 @@ const PROTO_KEY =
 /** Whether a key of the JSON text is `__proto__`, which has no honest use and poisons copies. */
 export function hasProtoKey(json: string): boolean {
   return PROTO_KEY.test(json);
+}
+
+/** @throws Problem 400 that says what is wrong without quoting the text. */
+export function parseJson(body: Buffer, maxDepth: number): unknown {
+  const tooDeepAt = offsetTooDeep(body, maxDepth);
+  if (tooDeepAt >= 0) {
+    throw new Problem(
+      400,
+      'json_too_deep',
+      `The body nests deeper than ${maxDepth} levels at byte ${tooDeepAt}.`,
+    );
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch (error) {
+    throw new Problem(400, 'invalid_utf8', 'The body is not valid UTF-8.', { cause: error });
+  }
+  if (hasProtoKey(text)) {
+    throw new Problem(400, 'json_forbidden_key', 'The body has a key "__proto__".');
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // The engine's message quotes the payload; only its position may go into answers and logs.
+    const position =
+      error instanceof Error ? /at position \d+/.exec(error.message)?.[0] : undefined;
+    const where = position === undefined ? '' : ` ${position.replace('position', 'character')}`;
+    throw new Problem(400, 'invalid_json', `The body is not valid JSON${where}.`);
+  }
 }

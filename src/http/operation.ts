@@ -1,8 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { type Exchanges, hasBody, headerOf } from './exchange.ts';
-import type { JsonBody, JsonBodyReader } from './json-body.ts';
+import type { JsonBodyReader } from './json-body.ts';
+import { parseJson } from './json-guard.ts';
 import { Problem } from './problem.ts';
 import type { Answer, Route } from './route.ts';
+import type { Turns } from './turns.ts';
 import type { Validation } from './validation.ts';
 
 /**
@@ -13,6 +15,8 @@ export function createOperation(options: {
   route: Route;
   validation: Validation;
   bodies: JsonBodyReader;
+  maxJsonDepth: number;
+  turns: Turns;
   exchanges: Exchanges;
 }): RequestHandler {
   const { route, bodies, exchanges } = options;
@@ -20,41 +24,43 @@ export function createOperation(options: {
   const checkBody = route.body === undefined ? undefined : options.validation.body(route.body);
   const accepted = [...(checkBody === undefined ? [] : [JSON_TYPE]), ...(route.streams ?? [])];
 
-  async function readBody(request: Request, response: Response): Promise<unknown> {
-    if (!hasBody(request)) {
-      if (checkBody === undefined || route.bodyOptional === true) return undefined;
-      throw missingBody();
+  /** The bytes of a JSON body; `undefined` when there is none, or the handler reads it itself. */
+  async function receive(request: Request, response: Response): Promise<Buffer | undefined> {
+    if (hasBody(request)) {
+      if (accepted.length === 0) {
+        throw new Problem(400, 'body_not_expected', 'This route takes no body.');
+      }
+      const type = acceptedType(request, accepted);
+      if (type !== JSON_TYPE || checkBody === undefined) {
+        exchanges.of(request).streaming = true;
+        askForBody(request, response);
+        return undefined;
+      }
+      const bytes = await bodies.read(request, () => askForBody(request, response));
+      if (bytes.length > 0) return bytes;
     }
-    if (accepted.length === 0) {
-      throw new Problem(400, 'body_not_expected', 'This route takes no body.');
-    }
-    const type = acceptedType(request, accepted);
-    if (type !== JSON_TYPE || checkBody === undefined) {
-      exchanges.of(request).streaming = true;
-      askForBody(request, response);
-      return undefined;
-    }
-    const body: JsonBody = await bodies.read(request, () => askForBody(request, response));
-    if (body.value === undefined) {
-      if (route.bodyOptional === true) return undefined;
-      throw missingBody();
-    }
-    checkBody(body.value, body.bytes);
-    return body.value;
+    if (checkBody === undefined || route.bodyOptional === true) return undefined;
+    throw new Problem(400, 'body_missing', `This route needs a body of type ${JSON_TYPE}.`);
   }
 
   return async (request, response) => {
     const exchange = exchanges.of(request);
+    const { signal } = exchange.abort;
     const search = request.originalUrl.split('?').slice(1).join('?');
     const query = checkQuery(new URLSearchParams(search));
-    const body = await readBody(request, response);
+    const bytes = await receive(request, response);
+    // While it waited for its body, others may have come.
+    if (bytes !== undefined) await options.turns();
+    signal.throwIfAborted();
+    const body = bytes === undefined ? undefined : parseJson(bytes, options.maxJsonDepth);
+    if (bytes !== undefined) checkBody?.(body, bytes.length);
     const answer = await route.handle({
       query,
       params: request.params as Record<string, string>,
       body,
       request,
       response,
-      signal: exchange.abort.signal,
+      signal,
       log: request.log,
       requestId: exchange.requestId,
       traceparent: exchange.trace.traceparent,
@@ -92,10 +98,6 @@ function acceptedType(request: Request, accepted: readonly string[]): string {
 /** A caller that sent `Expect: 100-continue` sends its body only now, when it is wanted. */
 function askForBody(request: Request, response: Response): void {
   if (headerOf(request, 'expect') !== undefined) response.writeContinue();
-}
-
-function missingBody(): Problem {
-  return new Problem(400, 'body_missing', `This route needs a body of type ${JSON_TYPE}.`);
 }
 
 function writeAnswer(response: Response, answer: Answer): void {

@@ -20,7 +20,8 @@ export function createRequestLog(options: {
       traceId: exchange.trace.traceId,
       method: request.method,
       path: pathOf(request),
-      status: response.statusCode,
+      // nginx's number for a caller that left, as in the metrics.
+      status: response.writableFinished ? response.statusCode : 499,
       complete: response.writableFinished,
       durationMs: Math.round(performance.now() - exchange.startedMs),
       caller: exchange.caller?.name,
@@ -37,6 +38,7 @@ export function createRequestLog(options: {
     wrapSerializers: false,
     serializers: { req: () => undefined, err: describeError },
     customLogLevel(request, response, error) {
+      if (exchanges.of(request).turnedAway) return 'silent';
       if (response.statusCode === 500) return 'error';
       if (error !== undefined && problemOf(error).status >= 500) return 'warn';
       if (response.statusCode >= 500) return 'warn';

@@ -51,6 +51,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const watchdog = createWatchdog({
     silenceMs: limits.bodyTimeoutMs,
     onExpired(exchange, problem) {
+      exchange.response.err = problem;
       setTimeout(() => {
         if (!exchanges.all.has(exchange)) return;
         failExchange(exchanges, exchange.request, exchange.response, problem);

@@ -20,9 +20,10 @@ export function continueTrace(header: string | undefined): TraceContext {
     (parent['version'] !== '00' || parent['rest'] === undefined) &&
     /[1-9a-f]/.test(parent['trace'] ?? '') &&
     /[1-9a-f]/.test(parent['span'] ?? '');
-  const traceId = (usable ? parent['trace'] : undefined) ?? randomBytes(16).toString('hex');
+  const random = randomBytes(24).toString('hex');
+  const traceId = (usable ? parent['trace'] : undefined) ?? random.slice(16);
   // Only the sampled bit is defined; a trace of our own is not sampled, for nothing records it.
   const sampled = usable && (Number.parseInt(parent['flags'] ?? '0', 16) & 1) === 1;
-  const spanId = randomBytes(8).toString('hex');
-  return { traceId, traceparent: `00-${traceId}-${spanId}-${sampled ? '01' : '00'}` };
+  const traceparent = `00-${traceId}-${random.slice(0, 16)}-${sampled ? '01' : '00'}`;
+  return { traceId, traceparent };
 }

@@ -31,12 +31,19 @@ export function createWatchdog(options: {
 }): Watchdog {
   const { silenceMs, onExpired } = options;
   const all = new Set<Watched>();
+  const everyMs = Math.max(10, Math.min(1000, silenceMs / 4));
   let timer: NodeJS.Timeout | undefined;
+  let checkedAtMs = 0;
 
   function check(): void {
     const nowMs = performance.now();
+    // While our own event loop stood still, nobody could be heard: that is not their silence.
+    const deafMs = Math.max(0, nowMs - checkedAtMs - everyMs);
+    checkedAtMs = nowMs;
     for (const watched of all) {
       if (watched.expired) continue;
+      watched.heardAtMs += deafMs;
+      watched.stalledAtMs += deafMs;
       if (senderIsSilent(watched, nowMs)) {
         expire(
           watched,
@@ -97,7 +104,8 @@ export function createWatchdog(options: {
       exchange.response.once('close', () => all.delete(watched));
     },
     start() {
-      timer ??= setInterval(check, Math.max(10, Math.min(1000, silenceMs / 4))).unref();
+      checkedAtMs = performance.now();
+      timer ??= setInterval(check, everyMs).unref();
     },
     stop() {
       clearInterval(timer);

@@ -56,6 +56,10 @@ describe('requests in flight', () => {
     const answers = await Promise.all(admitted);
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect((await fetch(`${app.url}/gate`)).status).toBe(200);
+
+    // A number now and then instead of a line for each.
+    const lines = app.lines.filter((line) => line['status'] !== 200);
+    expect(lines).toMatchObject([{ level: 'warn', msg: 'Overloaded', reason: 'in_flight' }]);
   });
 
   test('200 floods at once leave the probes responsive', async () => {

@@ -57,8 +57,8 @@ export async function startTestServer(
       inFlight: 100,
       loopDelayMs: 0,
       perMinute: 0,
-      headersTimeoutMs: 400,
-      bodyTimeoutMs: 400,
+      headersTimeoutMs: 5000,
+      bodyTimeoutMs: 5000,
       ...options.limits,
     },
   });
