@@ -91,6 +91,14 @@ export const settings = {
     group: 'Callers',
     description: 'Claim with the roles: a list, or words separated by spaces',
   },
+  AUTH_FAILURES_PER_MINUTE: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 30,
+    group: 'Callers',
+    description: 'Failed attempts of one address that get a 401; more get a 429',
+  },
   TRUST_PROXY: {
     ...text,
     default: 'false',
@@ -105,6 +113,14 @@ export const settings = {
     default: 10_485_760,
     group: 'Limits',
     description: 'Largest JSON body; NDJSON imports have no such limit',
+  },
+  HTTP_MAX_HELD_BODY_BYTES: {
+    type: 'integer',
+    minimum: 1_048_576,
+    maximum: 17_179_869_184,
+    default: 268_435_456,
+    group: 'Limits',
+    description: 'JSON bodies arriving at once, all requests together; more are answered 503',
   },
   HTTP_LINE_LIMIT_BYTES: {
     type: 'integer',
@@ -129,6 +145,15 @@ export const settings = {
     default: 2000,
     group: 'Limits',
     description: 'Requests at once; more are answered 503 with Retry-After',
+  },
+  HTTP_MAX_LOOP_DELAY_MS: {
+    type: 'integer',
+    minimum: 0,
+    maximum: 60_000,
+    default: 1000,
+    group: 'Limits',
+    description:
+      'While the event loop is later than this on average, requests are answered 503; 0 = never',
   },
   HTTP_RATE_LIMIT_PER_MINUTE: {
     type: 'integer',
