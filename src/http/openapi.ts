@@ -158,7 +158,7 @@ function responses(route: Route, isOpen: boolean): Json {
       content[mediaType] ??= { schema: { type: 'string' } };
     }
     // Any failure may also be one of the door's own problems.
-    if (Number(status) >= 400) Object.assign(content, problemContent());
+    if (Number(status) >= 400) Object.assign(content, problemContent(response.problem));
     all[status] = {
       description: response.description,
       ...(Object.keys(content).length === 0 ? {} : { content }),
@@ -179,6 +179,8 @@ function refusalsOf(route: Route, isOpen: boolean): number[] {
   ];
 }
 
-function problemContent(): Json {
-  return { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+function problemContent(further?: JsonSchema): Json {
+  const problem = { $ref: '#/components/schemas/Problem' };
+  const schema = further === undefined ? problem : { allOf: [problem, further] };
+  return { 'application/problem+json': { schema } };
 }

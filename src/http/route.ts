@@ -66,6 +66,8 @@ export interface Route {
       {
         readonly description: string;
         readonly schema?: JsonSchema;
+        /** Of a failure: what its problem body has beyond the standard members. */
+        readonly problem?: JsonSchema;
         readonly mediaTypes?: readonly string[];
         readonly example?: unknown;
       }

@@ -1,6 +1,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createOpenApiDocument } from '../../src/http/openapi.ts';
+import { Problem } from '../../src/http/problem.ts';
 import type { Route } from '../../src/http/route.ts';
 import { callEveryOperation } from '../support/openapi-contract.ts';
 import { echoRoute, startTestServer, type TestServer } from './support/test-server.ts';
@@ -14,8 +15,17 @@ const routes: Route[] = [
     path: '/things/:id',
     operationId: 'thing',
     role: 'report',
-    responses: { 200: { description: 'It', schema: { type: 'object' }, mediaTypes: ['text/csv'] } },
-    handle: async ({ params }) => ({ status: 200, body: params }),
+    responses: {
+      200: { description: 'It', schema: { type: 'object' }, mediaTypes: ['text/csv'] },
+      404: {
+        description: 'No such thing',
+        problem: { type: 'object', required: ['thing'], properties: { thing: { const: 'none' } } },
+      },
+    },
+    async handle({ params }) {
+      if (params['id'] === 'some') return { status: 200, body: params };
+      throw new Problem(404, 'no_such_thing', 'There is none.', { members: { thing: 'none' } });
+    },
   },
 ];
 
@@ -79,7 +89,14 @@ test('its schemas are those that validate requests', () => {
 });
 
 test('every operation answers as documented', async () => {
-  const calls = await callEveryOperation({ baseUrl: app.url, document });
+  const calls = [
+    ...(await callEveryOperation({ baseUrl: app.url, document })),
+    ...(await callEveryOperation({
+      baseUrl: app.url,
+      document,
+      pathParameters: { thing: { id: 'some' } },
+    })),
+  ];
   expect(calls.filter(({ faults }) => faults.length > 0)).toEqual([]);
   expect(new Set(calls.map(({ operationId }) => operationId)).size).toBe(9);
   expect(calls).toContainEqual({
@@ -88,6 +105,10 @@ test('every operation answers as documented', async () => {
     status: 200,
     faults: [],
   });
+  const statuses = calls
+    .filter(({ operationId, attempt }) => operationId === 'thing' && attempt === 'plain')
+    .map(({ status }) => status);
+  expect(statuses).toEqual([404, 200]);
 });
 
 test('the check of the contract finds what does not agree with the document', async () => {
@@ -97,6 +118,14 @@ test('the check of the contract finds what does not agree with the document', as
       path: '/teapot',
       operationId: 'teapot',
       handle: async () => ({ status: 418, body: {} }),
+    }),
+    echoRoute({
+      path: '/incomplete',
+      operationId: 'incomplete',
+      responses: { 409: { description: 'Busy', problem: { required: ['by'] } } },
+      async handle() {
+        throw new Problem(409, 'busy', 'Somebody else is at it.');
+      },
     }),
     echoRoute({
       path: '/html',
@@ -110,6 +139,7 @@ test('the check of the contract finds what does not agree with the document', as
   expect(faulty.map(({ operationId, attempt }) => `${operationId} ${attempt}`)).toEqual([
     'echo application/json',
     'teapot application/json',
+    'incomplete application/json',
     'html application/json',
   ]);
 });
