@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Config } from './config.ts';
 import { createCache } from './lib/cache.ts';
 import { createHealth } from './lib/health.ts';
@@ -41,6 +42,7 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
       compile: config.JSONATA_COMPILE,
     },
     releasers,
+    traces: new AsyncLocalStorage(),
     signal: stopping.signal,
   };
   let beginDrain: (() => void) | undefined;

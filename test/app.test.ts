@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterEach, expect, test } from 'vitest';
 import { startAppWithSandbox, until } from './support/app.ts';
 
@@ -89,6 +90,26 @@ test('the service starts while Genesys and AWS are away, says so, and gets ready
 
   app.sandbox.cloud.createQueue('interaction-bridge-dead-letters');
   await app.ready();
+});
+
+test("a caller's trace goes on to Genesys, as a part of the same trace", async () => {
+  const app = await start({ traffic: 0 });
+  await app.ready();
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const seen: string[] = [];
+  subscribe('undici:request:create', onRequest);
+  function onRequest(message: unknown) {
+    const { request } = message as { request: { path: string; headers: string[] } };
+    if (request.path.includes('/batch')) seen.push(request.headers.join(' '));
+  }
+  await app.post(
+    '/map',
+    { orgId: 'acme', records: [{ ticketId: 'T1' }] },
+    { traceparent: `00-${traceId}-00f067aa0ba902b7-01` },
+  );
+  unsubscribe('undici:request:create', onRequest);
+  expect(seen).toHaveLength(1);
+  expect(seen[0]).toMatch(new RegExp(`00-${traceId}-(?!00f067aa0ba902b7)[0-9a-f]{16}-01`));
 });
 
 test('a stop releases everything and loses nothing that was taken', async () => {

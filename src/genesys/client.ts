@@ -33,6 +33,8 @@ export interface GenesysClientOptions {
   readonly retry: RetryPolicy;
   readonly registry: Registry;
   readonly log: Logger;
+  /** W3C trace context of what is being done right now, to hand on. */
+  readonly traceparent?: () => string | undefined;
   /** Larger answers fail. Default 32 MiB. */
   readonly maxAnswerBytes?: number;
   readonly now?: () => number;
@@ -59,8 +61,6 @@ export interface GenesysCall<T> extends Target {
   readonly alsoFine?: readonly number[];
   /** Checks the parsed body (`undefined` when there is none); throws ShapeError. */
   readonly read: (body: unknown, status: number) => T;
-  /** W3C trace context to hand on. */
-  readonly traceparent?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -159,7 +159,7 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
       const outgoing: Outgoing = {
         method,
         url: base + path + query,
-        headers: headersOf(token, body, request.traceparent),
+        headers: headersOf(token, body, options.traceparent?.()),
         body,
         signal,
       };

@@ -10,7 +10,7 @@ const CHECK_INTERVAL_MS = 60_000;
 const CHECK_RETRY = { baseMs: 500, capMs: 15_000 };
 
 /** One token cache, one token bucket and one client for everything that calls Genesys. */
-export function connectGenesys({ config, log, registry, releasers }: Shared): {
+export function connectGenesys({ config, log, registry, releasers, traces }: Shared): {
   tokens: TokenCache;
   client: GenesysClient;
 } {
@@ -58,6 +58,7 @@ export function connectGenesys({ config, log, registry, releasers }: Shared): {
     retry,
     registry,
     log,
+    traceparent: () => traces.getStore(),
   });
   releasers.push('Genesys client', () => client.close());
   return { tokens, client };

@@ -13,7 +13,7 @@ const HELD_BODIES = 10;
 const MAX_LOOP_DELAY_MS = 500;
 
 export function openHttp(
-  { config, log, health, registry, releasers }: Shared,
+  { config, log, health, registry, releasers, traces }: Shared,
   routes: readonly Route[],
   status: () => unknown,
 ) {
@@ -28,7 +28,10 @@ export function openHttp(
   return createHttpServer({
     host: config.HOST,
     port: config.PORT,
-    routes,
+    routes: routes.map((route) => ({
+      ...route,
+      handle: (call) => traces.run(call.traceparent, () => route.handle(call)),
+    })),
     limits: {
       bodyBytes: config.HTTP_BODY_LIMIT_BYTES,
       heldBodyBytes: config.HTTP_BODY_LIMIT_BYTES * HELD_BODIES,

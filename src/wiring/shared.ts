@@ -1,3 +1,4 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
 import type { Config } from '../config.ts';
 import type { Cache } from '../lib/cache.ts';
 import type { ExpressionLimits } from '../lib/expression.ts';
@@ -15,6 +16,8 @@ export interface Shared {
   readonly schemas: Cache;
   readonly limits: ExpressionLimits;
   readonly releasers: Releasers;
+  /** The W3C `traceparent` of the request that is being served, for the calls made on its behalf. */
+  readonly traces: AsyncLocalStorage<string>;
   /** Aborts when the app stops. */
   readonly signal: AbortSignal;
 }

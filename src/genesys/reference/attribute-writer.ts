@@ -40,9 +40,11 @@ export function createAttributeWriter(client: GenesysClient): AttributeWriter {
   };
 }
 
+/** Names that an assignment would not make own properties of were sorted out before. */
 function entityOf({ id, attributes }: AttributeUpdate): object {
-  // fromEntries defines own properties, whatever they are called.
-  return Object.fromEntries([['id', id], ...attributes]) as object;
+  const entity: Record<string, unknown> = { id };
+  for (const [name, value] of attributes) entity[name] = value;
+  return entity;
 }
 
 function reservedName({ attributes }: AttributeUpdate): string | undefined {
