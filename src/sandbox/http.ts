@@ -157,7 +157,7 @@ function logged(
       method: request.method ?? '',
       url: request.url ?? '',
       status,
-      durationMs: performance.now() - startedAt,
+      durationMs: Math.round((performance.now() - startedAt) * 1000) / 1000,
       requestId,
     });
   };
