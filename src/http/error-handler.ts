@@ -12,12 +12,11 @@ export function problemOf(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
   if (thrown instanceof UpstreamError) return problemOfUpstream(thrown);
   if (thrown instanceof BridgeError) return problemOfBridge(thrown);
-  const refusedByExpress = statusOf(thrown);
-  if (refusedByExpress !== undefined) {
-    return new Problem(refusedByExpress, 'bad_request', 'The request cannot be understood.', {
-      cause: thrown,
-    });
+  if (thrown instanceof URIError) {
+    return new Problem(400, 'bad_request', 'The path has an escape that cannot be decoded.');
   }
+  const refused = refusedByExpress(thrown);
+  if (refused !== undefined) return refused;
   return new Problem(
     500,
     'internal_error',
@@ -74,11 +73,15 @@ function retryAfter(ms = DEFAULT_RETRY_AFTER_SECONDS * 1000): Record<string, str
   return { 'retry-after': String(Math.max(1, Math.ceil(ms / 1000))) };
 }
 
-/** Express and its parts mark what the caller did wrong with a 4xx `status`. */
-function statusOf(thrown: unknown): number | undefined {
-  if (!(thrown instanceof Error) || !('status' in thrown)) return undefined;
-  const { status } = thrown;
-  return typeof status === 'number' && status >= 400 && status < 500 ? status : undefined;
+/** Express and its parts mark what the caller did wrong: a 4xx `status` that may be exposed. */
+function refusedByExpress(thrown: unknown): Problem | undefined {
+  if (!(thrown instanceof Error) || !('status' in thrown) || !('expose' in thrown))
+    return undefined;
+  const { status, expose, message } = thrown;
+  if (typeof status !== 'number' || status < 400 || status > 499 || expose !== true) {
+    return undefined;
+  }
+  return new Problem(status, 'bad_request', `The request was refused: ${message}.`);
 }
 
 /** The members that the problem type does not allow others to overwrite come last. */

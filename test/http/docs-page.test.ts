@@ -23,6 +23,15 @@ test('the page and its files come from us, cached for ever where their address h
   }
 });
 
+test('a part of a file that does not exist is a problem of the caller', async () => {
+  await using app = await startTestServer([]);
+  const html = await (await fetch(`${app.url}/docs`)).text();
+  const path = /\/docs\/[^"]+\.css/.exec(html)?.[0] ?? '';
+  const answer = await fetch(`${app.url}${path}`, { headers: { range: 'bytes=99999999-' } });
+  expect(answer.status).toBe(416);
+  expect(await answer.json()).toMatchObject({ code: 'bad_request' });
+});
+
 test.skipIf(!existsSync(CHROMIUM))(
   `a browser shows every operation, without one violation of the policy (needs ${CHROMIUM})`,
   async () => {

@@ -113,6 +113,13 @@ describe('what a use case throws becomes', () => {
       '5',
     ],
     ['500 for a bug', new TypeError('x is not a function'), 500, 'internal_error', null],
+    [
+      '500 for an error of a library that looks like ours',
+      Object.assign(new Error('x'), { status: 404 }),
+      500,
+      'internal_error',
+      null,
+    ],
     ['500 for anything at all', 'a string', 500, 'internal_error', null],
   ])('%s', async (_name, error, status, code, retryAfter) => {
     const { answer, body } = await answerFor(error);
