@@ -30,6 +30,7 @@ export async function startForTrial(
   const sandbox = await startSandbox({
     traffic: TRAFFIC_PER_SECOND,
     keepEvents: KEPT_EVENTS,
+    checkAttributes: true,
   });
 
   const settings: Record<string, string> = {
