@@ -104,8 +104,15 @@ export async function openPipeline(options: LivePipelineOptions): Promise<LivePi
   };
 }
 
-/** An expression that uses up its limits with an ordinary event would stop the whole pipeline. */
-async function compileSafeTransform(text: string, limits: ExpressionLimits): Promise<Transform> {
+/**
+ * An expression that uses up its limits with an ordinary event would stop the whole pipeline.
+ *
+ * @throws ConfigError
+ */
+export async function compileSafeTransform(
+  text: string,
+  limits: ExpressionLimits,
+): Promise<Transform> {
   const transform = compileTransform(text, limits);
   const event = createSampleEvent({}, { uuid: randomUUID, now: () => new Date() });
   const result = await transform.apply(event, randomUUID());

@@ -24,8 +24,8 @@ const MAX_ISSUES = 50;
 const NONE: readonly PipelineIssue[] = [];
 
 /**
- * A JSON Schema of the whole transformed event: 2020-12 unless its `$schema` says 2019-09, draft-07,
- * draft-06 or draft-04. Strict: an unknown keyword or format is a mistake, not a remark.
+ * A JSON Schema of the whole transformed event: 2020-12 unless its `$schema` says 2019-09, draft-07
+ * or draft-04. Strict: an unknown keyword or format is a mistake, not a remark.
  *
  * @throws ConfigError
  */
@@ -69,15 +69,16 @@ function createAjv(dialect: string, strict: boolean): Ajv | Ajv2019 | Ajv2020 {
   };
   let ajv: Ajv | Ajv2019 | Ajv2020;
   if (dialect.includes('draft-04')) ajv = new AjvDraft04(options);
-  else if (/draft-0[67]/.test(dialect)) ajv = new Ajv(options);
+  else if (dialect.includes('draft-07')) ajv = new Ajv(options);
   else if (dialect.includes('2019-09')) ajv = new Ajv2019(options);
   else ajv = new Ajv2020(options);
   return addFormats(ajv);
 }
 
-/** Ajv's own flag is `u`, which linear patterns always are. */
+/** Ajv's own flag is `u`, which linear patterns always are; it tells patterns apart by their text. */
 function linearRegExp(pattern: string, flags: string) {
-  return compileLinearRegex(pattern, flags.replace('u', ''));
+  const regex = compileLinearRegex(pattern, flags.replace('u', ''));
+  return { test: regex.test, toString: () => `/${pattern}/${flags}` };
 }
 
 /** @param at JSON Pointer to `value` in the transformed event. */

@@ -5,7 +5,7 @@ export const MAX_PATTERN_LENGTH = 1000;
 
 export interface LinearRegex {
   /** Whether the pattern matches anywhere in `text`, in time linear in its length. */
-  test(text: string): boolean;
+  test(this: void, text: string): boolean;
 }
 
 /**
