@@ -120,13 +120,23 @@ function problemsBetweenSettings(
       );
     }
   }
-  if (Number(values['MAP_MIN_BATCH_SIZE']) > Number(values['MAP_BATCH_SIZE'])) {
-    problems.push(
-      `MAP_MIN_BATCH_SIZE: found ${String(values['MAP_MIN_BATCH_SIZE'])}; allowed: at most MAP_BATCH_SIZE (${String(values['MAP_BATCH_SIZE'])})`,
-    );
+  for (const [lower, upper] of ORDERED) {
+    if (Number(values[lower]) > Number(values[upper])) {
+      problems.push(
+        `${lower}: found ${String(values[lower])}; allowed: at most ${upper} (${String(values[upper])})`,
+      );
+    }
   }
   return problems;
 }
+
+/** Pairs of which the first must not exceed the second. */
+const ORDERED = [
+  ['MAP_MIN_BATCH_SIZE', 'MAP_BATCH_SIZE'],
+  ['HTTP_BODY_LIMIT_BYTES', 'HTTP_MAX_HELD_BODY_BYTES'],
+  ['GENESYS_RETRY_BASE_MS', 'GENESYS_RETRY_MAX_MS'],
+  ['PUBLISH_RETRY_BASE_MS', 'PUBLISH_RETRY_MAX_MS'],
+] as const;
 
 function describe(error: ErrorObject, given: Readonly<Record<string, unknown>>): string {
   const params = error.params as Record<string, unknown>;

@@ -7,11 +7,6 @@ import type { Route } from '../http/route.ts';
 import { createHttpServer } from '../http/server.ts';
 import type { Shared } from './shared.ts';
 
-/** Full-size JSON bodies that may arrive at the same time. */
-const HELD_BODIES = 10;
-/** Mean delay of the event loop above which requests are turned away, in milliseconds. */
-const MAX_LOOP_DELAY_MS = 500;
-
 export function openHttp(
   { config, log, health, registry, releasers, traces }: Shared,
   routes: readonly Route[],
@@ -21,6 +16,7 @@ export function openHttp(
   const authentication = createAuthentication({
     apiKeys: modes.includes('api-key') ? config.API_KEYS : undefined,
     jwt: modes.includes('jwt') ? jwtOptions(config) : undefined,
+    failuresPerMinute: config.AUTH_FAILURES_PER_MINUTE,
     log,
     registry,
   });
@@ -34,10 +30,10 @@ export function openHttp(
     })),
     limits: {
       bodyBytes: config.HTTP_BODY_LIMIT_BYTES,
-      heldBodyBytes: config.HTTP_BODY_LIMIT_BYTES * HELD_BODIES,
+      heldBodyBytes: config.HTTP_MAX_HELD_BODY_BYTES,
       jsonDepth: config.HTTP_MAX_JSON_DEPTH,
       inFlight: config.HTTP_MAX_IN_FLIGHT,
-      loopDelayMs: MAX_LOOP_DELAY_MS,
+      loopDelayMs: config.HTTP_MAX_LOOP_DELAY_MS,
       perMinute: config.HTTP_RATE_LIMIT_PER_MINUTE,
       headersTimeoutMs: config.HTTP_HEADERS_TIMEOUT_MS,
       bodyTimeoutMs: config.HTTP_BODY_TIMEOUT_MS,
