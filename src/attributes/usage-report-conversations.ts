@@ -18,6 +18,8 @@ export interface ConversationCounter {
   readonly repeated: number;
   /** Whether each could be checked: false when ids are missing, or too many to remember. */
   readonly allChecked: boolean;
+  /** Forgets the ids; the figures stay. */
+  release(): void;
 }
 
 /** @param maxRemembered how many ids are remembered; three million take some 42 MB. */
@@ -40,6 +42,7 @@ export function createConversationCounter(maxRemembered = 3_000_000): Conversati
       else repeated += 1;
       return former;
     },
+    release: () => seen.release(),
     get count() {
       return count;
     },

@@ -131,6 +131,8 @@ export function createUsageReports(options: UsageReportOptions): UsageReports {
         permissions.forget();
       }
       throw error;
+    } finally {
+      tally.conversations.release();
     }
   }
 
