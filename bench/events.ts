@@ -1,0 +1,205 @@
+// Events from the stream to accepted PutEvents, by the service with its journal on, against a bare
+// loop of the SDK and against a naive pipeline. The sandbox is a process of its own. Alone: node bench/events.ts
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import {
+  type SandboxProcess,
+  type ServiceProcess,
+  startProcess,
+  startSandboxProcess,
+} from '../test/support/processes.ts';
+import { profileArguments } from './profile.ts';
+import { type BenchResult, printTable, ratioOf } from './result.ts';
+
+export interface EventsBenchOptions {
+  readonly rounds?: number;
+  /** Before a measurement begins, in milliseconds. */
+  readonly warmUpMs?: number;
+  /** One measurement, in milliseconds. */
+  readonly measureMs?: number;
+  /** At 200 events/s, in milliseconds. */
+  readonly latencyMs?: number;
+}
+
+const STEADY_RATE = 200;
+const METRICS_INTERVAL_MS = 5000;
+
+export async function run(options: EventsBenchOptions = {}): Promise<BenchResult> {
+  const { rounds = 5, warmUpMs = 3000, measureMs = 5000, latencyMs = 15_000 } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'bench-events-'));
+  const sandbox = await startSandboxProcess({
+    SANDBOX_RATE: 'max',
+    SANDBOX_MALFORMED_SHARE: '0',
+    SANDBOX_KEEP_EVENTS: '1000',
+  });
+  const ours: number[] = [];
+  const bare: number[] = [];
+  const naive: number[] = [];
+  const residentMiB: number[] = [];
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      const service = await startService(sandbox, join(folder, `full-speed-${round}`));
+      ours.push(await rate(() => publishedBy(sandbox), warmUpMs, measureMs));
+      residentMiB.push((await residentBytes(service.pid)) / 1_048_576);
+      await service.stop();
+      bare.push(await reference('bare', sandbox, warmUpMs, measureMs));
+      naive.push(await reference('naive', sandbox, warmUpMs, measureMs));
+    }
+
+    await steer(sandbox, 'traffic', { perSecond: 0 });
+    const service = await startService(sandbox, join(folder, 'steady'));
+    const steady = await steadyState(sandbox, service, latencyMs);
+    await service.stop();
+    return {
+      bench: 'events',
+      rows: [
+        {
+          name: '(a) stream to bus, journal on',
+          unit: 'events/s',
+          values: ours,
+          ratio: { to: '(b) bare SDK loop', value: ratioOf(ours, bare), goal: 'at least 0.5' },
+        },
+        { name: '(b) bare SDK loop, full batches', unit: 'events/s', values: bare },
+        {
+          name: '(c) naive pipeline',
+          unit: 'events/s',
+          values: naive,
+          ratio: { to: '(a), how often', value: ratioOf(ours, naive), goal: 'at least 8' },
+        },
+        { name: 'memory at full speed (resident)', unit: 'MiB', values: residentMiB },
+        {
+          name: `p99 from taken to accepted at ${STEADY_RATE} events/s`,
+          unit: 'ms',
+          values: [steady.p99Ms],
+          goal: 'under 100 ms',
+        },
+        {
+          name: 'PutMetricData calls per interval',
+          unit: 'calls',
+          values: [steady.metricCallsPerInterval],
+          goal: 'at most 2',
+        },
+      ],
+      notes: [
+        `${rounds} rounds, interleaved; ${warmUpMs / 1000} s warm-up, ${measureMs / 1000} s measured; 8 calls at once in (a) and (b)`,
+        'about half of the streamed events match the filter; only accepted ones count',
+        `metrics interval ${METRICS_INTERVAL_MS / 1000} s here, 60 s by default`,
+      ],
+    };
+  } finally {
+    await sandbox.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function startService(sandbox: SandboxProcess, folder: string): Promise<ServiceProcess> {
+  const service = await startProcess(
+    {
+      ...sandbox.environment,
+      LOG_LEVEL: 'info',
+      JOURNAL_PATH: join(folder, 'journal.db'),
+      FINGERPRINT_PATH: join(folder, 'fingerprints.db'),
+      METRICS_INTERVAL_MS: String(METRICS_INTERVAL_MS),
+    },
+    { nodeArguments: profileArguments },
+  );
+  await service.until('/readyz');
+  return service;
+}
+
+/** Events per second over the measured time. */
+async function rate(
+  read: () => Promise<number>,
+  warmUpMs: number,
+  measureMs: number,
+): Promise<number> {
+  await sleep(warmUpMs);
+  const before = await read();
+  const startedMs = performance.now();
+  await sleep(measureMs);
+  const after = await read();
+  return ((after - before) * 1000) / (performance.now() - startedMs);
+}
+
+async function publishedBy(sandbox: SandboxProcess): Promise<number> {
+  const { count } = (await look(sandbox, 'events?limit=1')) as { count: number };
+  return count;
+}
+
+async function reference(
+  mode: 'bare' | 'naive',
+  sandbox: SandboxProcess,
+  warmUpMs: number,
+  measureMs: number,
+): Promise<number> {
+  const child = spawn(process.execPath, ['bench/events-reference.ts', mode], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    env: { PATH: process.env['PATH'], ...sandbox.environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  try {
+    const ended = exited.then(() => Promise.reject(new Error(`The ${mode} reference ended`)));
+    await Promise.race([once(child.stdout, 'data'), ended]);
+    child.stdout.resume();
+    return await rate(() => publishedBy(sandbox), warmUpMs, measureMs);
+  } finally {
+    child.kill('SIGKILL');
+    await exited;
+  }
+}
+
+/** A steady, moderate rate: how long an event takes, and what the metrics cost. */
+async function steadyState(sandbox: SandboxProcess, service: ServiceProcess, ms: number) {
+  await steer(sandbox, 'traffic', { perSecond: STEADY_RATE });
+  await sleep(3000);
+  const before = await histogram(service);
+  const callsBefore = await metricCalls(sandbox);
+  await sleep(ms);
+  const after = await histogram(service);
+  const calls = (await metricCalls(sandbox)) - callsBefore;
+  const total = (after.get(Infinity) ?? 0) - (before.get(Infinity) ?? 0);
+  const p99 = [...after].find(([le, count]) => count - (before.get(le) ?? 0) >= 0.99 * total);
+  return {
+    p99Ms: (p99?.[0] ?? Number.NaN) * 1000,
+    metricCallsPerInterval: calls / (ms / METRICS_INTERVAL_MS),
+  };
+}
+
+/** Upper bound in seconds → events at or below it. */
+async function histogram(service: ServiceProcess): Promise<Map<number, number>> {
+  const text = await (await service.until('/metrics')).text();
+  const buckets = text.matchAll(/^pipeline_latency_seconds_bucket\{le="([^"]+)"\} (\d+)$/gm);
+  return new Map(
+    Array.from(buckets, ([, le, count]) => [le === '+Inf' ? Infinity : Number(le), Number(count)]),
+  );
+}
+
+async function metricCalls(sandbox: SandboxProcess): Promise<number> {
+  const { counts } = (await look(sandbox, 'requests?limit=1')) as {
+    counts: Record<string, Record<string, number>>;
+  };
+  const byStatus = Object.values(counts['aws.cloudwatch.PutMetricData'] ?? {});
+  return byStatus.reduce((sum, calls) => sum + calls, 0);
+}
+
+async function look(sandbox: SandboxProcess, what: string): Promise<unknown> {
+  return (await fetch(`${sandbox.url}/_sandbox/${what}`)).json();
+}
+
+async function steer(sandbox: SandboxProcess, what: string, body: unknown): Promise<void> {
+  await fetch(`${sandbox.url}/_sandbox/${what}`, { method: 'POST', body: JSON.stringify(body) });
+}
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
+
+if (import.meta.main) printTable(await run());
