@@ -56,10 +56,15 @@ export function describeUsage(
   const conversations = tally.conversations.count;
   const populated = tally.populated();
   const attributes = new Map<string, AttributeUsage>();
-  for (const [name, detail] of tally.asked) {
+  for (const [name, count] of tally.tracked) {
+    if (count.detail === undefined) continue;
     attributes.set(
       name,
-      describeAttribute(detail, { ...options, conversations, known: definitions.get(name) }),
+      describeAttribute(count.populated, count.detail, {
+        ...options,
+        conversations,
+        known: definitions.get(name),
+      }),
     );
   }
   const definedNeverFilled = [...definitions]
@@ -78,7 +83,8 @@ export function describeUsage(
 }
 
 function describeAttribute(
-  { populated, values, perDay }: AttributeDetail,
+  populated: number,
+  { values, perDay }: AttributeDetail,
   context: {
     readonly days: readonly string[];
     readonly conversations: number;

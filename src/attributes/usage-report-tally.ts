@@ -9,9 +9,13 @@ import { createValueCounter, type ValueCounter } from './usage-report-values.ts'
 const MAX_NAME_LENGTH = 256;
 const MAX_OTHER_NAMES = 10_000;
 
-/** One attribute that was asked for. */
-export interface AttributeDetail {
+export interface AttributeCount {
   populated: number;
+  /** Of the attributes that were asked for. */
+  readonly detail: AttributeDetail | undefined;
+}
+
+export interface AttributeDetail {
   readonly values: ValueCounter;
   /** Conversations in which it was filled, by day of the period. */
   readonly perDay: Uint32Array;
@@ -19,7 +23,7 @@ export interface AttributeDetail {
 
 /** Every attribute that was asked for, is defined, or is filled somewhere. */
 export interface DetailedTally extends UsageTally {
-  readonly asked: ReadonlyMap<string, AttributeDetail>;
+  readonly tracked: ReadonlyMap<string, AttributeCount>;
   /** More names were filled than are tracked; those asked for or defined are always counted. */
   readonly truncated: boolean;
 }
@@ -34,32 +38,36 @@ export interface DetailedTallyOptions {
 export function createDetailedTally(options: DetailedTallyOptions): DetailedTally {
   const { names, days, definitions } = options;
   const conversations = createConversationCounter();
-  const asked = new Map<string, AttributeDetail>();
-  const others = new Map<string, number>();
+  const tracked = new Map<string, AttributeCount>();
   let truncated = false;
 
   for (const name of names) {
     const known = definitions.get(name);
     const check = known && compileDefinition(known.definition, known.origin).check;
     const values = createValueCounter({ check });
-    asked.set(name, { populated: 0, values, perDay: new Uint32Array(days) });
+    tracked.set(name, { populated: 0, detail: { values, perDay: new Uint32Array(days) } });
   }
-  for (const name of definitions.keys()) if (!asked.has(name)) others.set(name, 0);
-  const maxOthers = others.size + MAX_OTHER_NAMES;
+  for (const name of definitions.keys()) if (!tracked.has(name)) track(name);
+  const maxTracked = tracked.size + MAX_OTHER_NAMES;
 
-  function countOther(name: string): void {
-    const count = others.get(name);
-    if (count === undefined && (others.size >= maxOthers || name.length > MAX_NAME_LENGTH)) {
-      truncated = true;
-    } else {
-      others.set(name, (count ?? 0) + 1);
-    }
+  function track(name: string): AttributeCount {
+    const count = { populated: 0, detail: undefined };
+    tracked.set(name, count);
+    return count;
+  }
+
+  function countOf(name: string): AttributeCount | undefined {
+    const known = tracked.get(name);
+    if (known !== undefined) return known;
+    if (tracked.size < maxTracked && name.length <= MAX_NAME_LENGTH) return track(name);
+    truncated = true;
+    return undefined;
   }
 
   /** It was counted for a later day first, because windows are fetched side by side. */
   function moveToEarlierDay(conversation: Conversation, former: number, day: number): void {
     for (const [name, value] of Object.entries(attributesOf(conversation))) {
-      const perDay = asked.get(name)?.perDay;
+      const perDay = tracked.get(name)?.detail?.perDay;
       if (perDay === undefined || !isFilled(value) || perDay[former] === 0) continue;
       perDay[former] = (perDay[former] ?? 0) - 1;
       perDay[day] = (perDay[day] ?? 0) + 1;
@@ -68,7 +76,7 @@ export function createDetailedTally(options: DetailedTallyOptions): DetailedTall
 
   return {
     conversations,
-    asked,
+    tracked,
     add(page, day) {
       for (const conversation of page) {
         const former = conversations.add(conversation, day);
@@ -80,21 +88,16 @@ export function createDetailedTally(options: DetailedTallyOptions): DetailedTall
         for (const name of Object.keys(attributes)) {
           const value = attributes[name];
           if (!isFilled(value)) continue;
-          const detail = asked.get(name);
-          if (detail === undefined) {
-            countOther(name);
-          } else {
-            detail.populated += 1;
-            detail.values.add(value);
-            detail.perDay[day] = (detail.perDay[day] ?? 0) + 1;
-          }
+          const count = countOf(name);
+          if (count === undefined) continue;
+          count.populated += 1;
+          if (count.detail === undefined) continue;
+          count.detail.values.add(value);
+          count.detail.perDay[day] = (count.detail.perDay[day] ?? 0) + 1;
         }
       }
     },
-    populated() {
-      const own = [...asked].map(([name, { populated }]): [string, number] => [name, populated]);
-      return new Map([...own, ...others]);
-    },
+    populated: () => new Map(Array.from(tracked, ([name, { populated }]) => [name, populated])),
     get truncated() {
       return truncated;
     },
