@@ -47,7 +47,7 @@ const SPLITTABLE: ReadonlySet<number | undefined> = new Set([400, 413, 422]);
 const MAX_SPLIT_CALLS = 256;
 const SPLIT_CALLS_PER_SUCCESS = 8;
 
-const WRITTEN: WriteFate = { fate: 'written' };
+export const WRITTEN: WriteFate = { fate: 'written' };
 
 export function createBatchWriter(options: BatchWriterOptions): BatchWriter {
   const { writer, size, metrics, log, signal } = options;

@@ -149,14 +149,27 @@ function compilePattern(rule: ValidationRule, place: string, warnings: string[])
     if (typeof rule.value !== 'string') throw new Error('its value is not a text');
     const pattern = rule.value;
     const regex = compileLinearRegex(pattern);
+    const test = remembering((text) => regex.test(text));
     const message = `does not match the pattern ${pattern.length <= 200 ? pattern : `${pattern.slice(0, 200)}…`}`;
-    return (value) => (regex.test(String(value)) ? undefined : message);
+    return (value) => (test(String(value)) ? undefined : message);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     problem = `${place} has a regex rule that cannot be used: ${reason}. Correct the definition in Genesys`;
   }
   warnings.push(problem);
   return () => problem;
+}
+
+/** Most attributes have few values: the verdicts of short ones are kept. */
+function remembering(test: (text: string) => boolean): (text: string) => boolean {
+  const verdicts = new Map<string, boolean>();
+  return (text) => {
+    const known = verdicts.get(text);
+    if (known !== undefined) return known;
+    const verdict = test(text);
+    if (text.length <= 64 && verdicts.size < 1000) verdicts.set(text, verdict);
+    return verdict;
+  };
 }
 
 function lengthProblem(text: string, min?: number, max?: number): string | undefined {

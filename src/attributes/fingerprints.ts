@@ -10,25 +10,32 @@ import type { AttributeUpdate } from './ports.ts';
  *
  * It must never be wrong, only incomplete: a fingerprint is removed (and the removal is on disk)
  * before a write of its entity is attempted, and stored after the write was confirmed, unless
- * another write of the same entity overlapped: then nobody knows which came last.
+ * another import wrote the same entity meanwhile: then nobody knows which came last.
  * It holds for one process that is the only writer of these attributes.
  */
 export interface Fingerprints {
-  /** Whether exactly this update was the last one that was written, and was confirmed. */
-  has(orgId: string, update: AttributeUpdate): boolean;
   /**
-   * Writes of these entities are about to be attempted. The caller must settle the announcement
-   * in the end, whatever became of them.
+   * An import begins. It must not write one entity twice at the same time.
    *
-   * @throws BridgeError `fingerprints_unavailable`; then nothing may be written.
+   * @param isWriting whether it is writing this entity at the moment.
    */
-  announce(orgId: string, updates: readonly AttributeUpdate[]): Announcement;
+  open(orgId: string, isWriting: (id: string) => boolean): FingerprintsOfImport;
   close(): void;
 }
 
-export interface Announcement {
-  /** @param confirmed the updates to remember: those that were certainly written, or none. */
-  settle(confirmed: readonly AttributeUpdate[]): void;
+/** All its functions throw BridgeError `fingerprints_unavailable` when the file cannot be used. */
+export interface FingerprintsOfImport {
+  /** Whether exactly this update was the last one that was written, and was confirmed. */
+  has(update: AttributeUpdate): boolean;
+  /** Writes of these entities are about to be attempted; if it throws, they must not be. */
+  announce(updates: readonly AttributeUpdate[]): void;
+  /**
+   * What was announced came to its end, whatever it was.
+   *
+   * @param confirmed the updates to remember: those that were certainly written, or none.
+   */
+  settle(updates: readonly AttributeUpdate[], confirmed: readonly AttributeUpdate[]): void;
+  close(): void;
 }
 
 export interface FingerprintOptions {
@@ -38,47 +45,52 @@ export interface FingerprintOptions {
   readonly maxRows: number;
 }
 
-interface Writing {
-  writers: number;
-  overlapped: boolean;
+interface Import {
+  readonly orgId: string;
+  readonly isWriting: (id: string) => boolean;
+  /** Ids in flight that another import had in flight at the same time. */
+  readonly overlapping: Set<string>;
 }
 
 export function createFingerprints(options: FingerprintOptions): Fingerprints {
-  const writing = new Map<string, Writing>();
+  const imports = new Set<Import>();
   let store = existsSync(options.path) ? openStore(options) : undefined;
 
   return {
-    has(orgId, update) {
-      const entity = entityOf(orgId, update);
-      return !writing.has(entity) && store?.has(keyOf(entity), valueOf(update)) === true;
-    },
-    announce(orgId, updates) {
-      const entities = updates.map((update) => entityOf(orgId, update));
-      store?.remove(entities.map(keyOf));
-      for (const entity of entities) {
-        const other = writing.get(entity);
-        if (other === undefined) {
-          writing.set(entity, { writers: 1, overlapped: false });
-        } else {
-          other.writers += 1;
-          other.overlapped = true;
-        }
+    open(orgId, isWriting) {
+      const mine: Import = { orgId, isWriting, overlapping: new Set() };
+      imports.add(mine);
+
+      function others(): Import[] {
+        return imports.size === 1
+          ? []
+          : [...imports].filter((other) => other !== mine && other.orgId === orgId);
       }
+
       return {
-        settle(confirmed) {
-          const rows = confirmed
-            .filter((update) => writing.get(entityOf(orgId, update))?.overlapped === false)
-            .map((update) => [keyOf(entityOf(orgId, update)), valueOf(update)] as const);
-          for (const entity of entities) {
-            const mine = writing.get(entity);
-            if (mine === undefined) continue;
-            mine.writers -= 1;
-            if (mine.writers === 0) writing.delete(entity);
+        has: (update) =>
+          store?.has(keyOf(orgId, update), valueOf(update)) === true &&
+          !others().some((other) => other.isWriting(update.id)),
+        announce(updates) {
+          store?.remove(updates, (update) => keyOf(orgId, update));
+          for (const other of others()) {
+            for (const { id } of updates) {
+              if (!other.isWriting(id)) continue;
+              other.overlapping.add(id);
+              mine.overlapping.add(id);
+            }
           }
-          if (rows.length === 0) return;
-          store ??= openStore(options);
-          store.add(rows);
         },
+        settle(updates, confirmed) {
+          const known = confirmed.filter(({ id }) => !mine.overlapping.has(id));
+          if (mine.overlapping.size > 0) {
+            for (const { id } of updates) mine.overlapping.delete(id);
+          }
+          if (known.length === 0) return;
+          store ??= openStore(options);
+          store.add(known.map((update) => [keyOf(orgId, update), valueOf(update)]));
+        },
+        close: () => imports.delete(mine),
       };
     },
     close() {
@@ -90,7 +102,7 @@ export function createFingerprints(options: FingerprintOptions): Fingerprints {
 
 interface Store {
   has(key: Uint8Array, value: Uint8Array): boolean;
-  remove(keys: readonly Uint8Array[]): void;
+  remove<T>(items: readonly T[], keyOf: (item: T) => Uint8Array): void;
   add(rows: readonly (readonly [key: Uint8Array, value: Uint8Array])[]): void;
   close(): void;
 }
@@ -136,11 +148,11 @@ function openStore({ path, maxRows }: FingerprintOptions): Store {
       const found = guard(path, () => select.get(key)?.['value']);
       return found instanceof Uint8Array && Buffer.compare(found, value) === 0;
     },
-    remove(keys) {
+    remove(items, keyOf) {
       if (rows === 0) return;
       transaction(() => {
         let added = 0;
-        for (const key of keys) added -= Number(remove.run(key).changes);
+        for (const item of items) added -= Number(remove.run(keyOf(item)).changes);
         return added;
       });
     },
@@ -171,14 +183,10 @@ function guard<T>(path: string, work: () => T): T {
   }
 }
 
-function entityOf(orgId: string, update: AttributeUpdate): string {
-  return `${orgId}\0${update.id}`;
+function keyOf(orgId: string, { id }: AttributeUpdate): Uint8Array {
+  return hash('sha256', `${orgId}\0${id}`, 'buffer').subarray(0, 16);
 }
 
-function keyOf(entity: string): Uint8Array {
-  return hash('sha256', entity, 'buffer').subarray(0, 16);
-}
-
-function valueOf(update: AttributeUpdate): Uint8Array {
-  return hash('sha256', JSON.stringify([...update.attributes]), 'buffer').subarray(0, 16);
+function valueOf({ attributes }: AttributeUpdate): Uint8Array {
+  return hash('sha256', JSON.stringify([...attributes]), 'buffer').subarray(0, 16);
 }

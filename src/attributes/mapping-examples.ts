@@ -24,7 +24,12 @@ export async function runMappingExamples(
   const results: ExampleResult[] = [];
   for (const { name, record, expected } of parseExamples(text, file)) {
     const mapped = await mapping.map(record);
-    const attributes = Object.fromEntries(mapped.values);
+    const attributes = Object.fromEntries(
+      mapping.targets.flatMap((target, index) => {
+        const value = mapped.values[index];
+        return value === undefined ? [] : [[target, value] as const];
+      }),
+    );
     const problems = mapped.errors.map(({ attribute, message }) => `${attribute} ${message}`);
     if (!isDeepStrictEqual(attributes, expected.attributes)) {
       problems.push(

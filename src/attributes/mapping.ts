@@ -10,8 +10,11 @@ type Coercion = 'string' | 'number' | 'boolean';
 export interface MappedRecord {
   /** `undefined` when the record cannot be identified; then `errors` says why. */
   readonly id: string | undefined;
-  /** Values by attribute name; absent and null fields have none. */
-  readonly values: ReadonlyMap<string, unknown>;
+  /**
+   * One value for each of the mapping's targets, in their order; `undefined` for fields that are
+   * absent or null. Empty when the record is none at all.
+   */
+  readonly values: readonly unknown[];
   readonly errors: readonly FieldError[];
 }
 
@@ -34,14 +37,13 @@ export interface MappedRecord {
  */
 export interface Mapping {
   /** The attributes that it feeds. */
-  readonly targets: ReadonlySet<string>;
+  readonly targets: readonly string[];
   /** A promise only if the mapping has expressions. Never throws, never rejects. */
   map(record: unknown): MappedRecord | Promise<MappedRecord>;
 }
 
 export const MAX_ID_LENGTH = 256;
 
-const NO_VALUES: ReadonlyMap<string, unknown> = new Map();
 const NO_ERRORS: readonly FieldError[] = [];
 const KEYS = ['$schema', 'description', 'id', 'attributes'];
 const SOURCE_KEYS = ['field', 'expression', 'coerce'];
@@ -149,39 +151,42 @@ function compose(
   fields: readonly FieldTarget[],
   expressions: readonly ExpressionTarget[],
 ): Mapping {
-  function mapFields(record: unknown): { mapped: MappedRecord; values: Map<string, unknown> } {
+  function mapFields(record: unknown): MappedRecord & { readonly values: unknown[] } {
     const wrong = whyNoRecord(record);
     if (wrong !== undefined) {
       const errors = [{ attribute: 'record', rule: 'object', message: wrong }];
-      return { mapped: { id: undefined, values: NO_VALUES, errors }, values: new Map() };
+      return { id: undefined, values: [], errors };
     }
-    const values = new Map<string, unknown>();
-    for (const { name, read, coerce } of fields) put(values, name, read(record as object), coerce);
+    const values: unknown[] = [];
+    for (const { read, coerce } of fields) values.push(toValue(read(record as object), coerce));
     const id = idOf(record as object, ids);
-    if (typeof id === 'string') return { mapped: { id, values, errors: NO_ERRORS }, values };
-    return { mapped: { id: undefined, values, errors: [id] }, values };
+    return typeof id === 'string'
+      ? { id, values, errors: NO_ERRORS }
+      : { id: undefined, values, errors: [id] };
   }
 
   async function mapAll(record: unknown): Promise<MappedRecord> {
-    const { mapped, values } = mapFields(record);
-    if (mapped.values === NO_VALUES) return mapped;
-    const errors = [...mapped.errors];
+    const { id, values, errors: before } = mapFields(record);
+    if (id === undefined && values.length < fields.length) return { id, values, errors: before };
+    const errors = [...before];
     for (const { name, evaluate, coerce } of expressions) {
+      let value: unknown;
       try {
-        put(values, name, await evaluate(record), coerce);
+        value = await evaluate(record);
       } catch (error) {
         // The engine's message may quote the record; its code does not.
         const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
         const message = `the expression of the mapping failed on this record (JSONata ${code})`;
         errors.push({ attribute: name, rule: 'expression', message });
       }
+      values.push(toValue(value, coerce));
     }
-    return { id: mapped.id, values, errors };
+    return { id, values, errors };
   }
 
   return {
-    targets: new Set([...fields, ...expressions].map(({ name }) => name)),
-    map: expressions.length > 0 ? mapAll : (record) => mapFields(record).mapped,
+    targets: [...fields, ...expressions].map(({ name }) => name),
+    map: expressions.length > 0 ? mapAll : mapFields,
   };
 }
 
@@ -215,14 +220,9 @@ function idOf(record: object, ids: readonly FieldReader[]): string | FieldError 
   return { attribute: 'id', rule: 'required', message };
 }
 
-function put(
-  values: Map<string, unknown>,
-  name: string,
-  value: unknown,
-  coerce: Coercion | undefined,
-): void {
-  if (value === undefined || value === null) return;
-  values.set(name, coerce === undefined ? value : coerced(value, coerce));
+function toValue(value: unknown, coerce: Coercion | undefined): unknown {
+  if (value === undefined || value === null) return undefined;
+  return coerce === undefined ? value : coerced(value, coerce);
 }
 
 function coerced(value: unknown, to: Coercion): unknown {

@@ -77,8 +77,7 @@ function openReader(facts: {
 
   function check(mapped: MappedRecord): ReadRecord {
     const { id } = mapped;
-    if (id === undefined && mapped.values.size === 0)
-      return { ok: false, id, errors: mapped.errors };
+    if (mapped.values.length === 0) return { ok: false, id, errors: mapped.errors };
     const validated = validator.validate(mapped.values);
     for (const name of validated.skipped) skipped.set(name, (skipped.get(name) ?? 0) + 1);
     if (id === undefined || mapped.errors.length > 0 || validated.errors.length > 0) {

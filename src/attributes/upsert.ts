@@ -1,7 +1,7 @@
 import { coerceError } from '../errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type BatchSize, createBatchSize } from './batch-size.ts';
-import { createBatchWriter, notAttempted, type WriteFate } from './batch-writer.ts';
+import { createBatchWriter, notAttempted, WRITTEN, type WriteFate } from './batch-writer.ts';
 import type { Fingerprints } from './fingerprints.ts';
 import type { MapMetrics } from './map-metrics.ts';
 import type { PermissionCheck } from './permission-check.ts';
@@ -98,98 +98,119 @@ export function createUpserter(options: UpserterOptions): Upserter {
   };
 }
 
-interface Waiting {
-  readonly position: number;
-  readonly update: AttributeUpdate;
-  readonly bytes: number;
-  /** It differs from what its fingerprint says. */
-  changed?: boolean;
+interface Item {
+  position: number;
+  update: AttributeUpdate;
+  bytes: number;
+  /** It is known to differ from its fingerprint. */
+  changed: boolean;
+  isWriting: boolean;
+  /** Has the same id and came while this one was being written. */
+  next: Item | undefined;
 }
 
 function openRun(options: UpserterOptions, size: BatchSize, request: UpsertRequest): UpsertRun {
-  const { fingerprints, maxBatchBytes, maxInFlight } = options;
+  const { maxBatchBytes, maxInFlight } = options;
   const { dryRun, lingerMs, log, onSettled, orgId, signal, skipUnchanged } = request;
   const writer = createBatchWriter({ ...options, size, signal, log });
-  const waiting = new Map<string, Waiting>();
-  const writing = new Set<string>();
-  let waitingBytes = 0;
+  /** What is not settled, by id: the one that is written now, or else the one in the queue. */
+  const open = new Map<string, Item>();
+  const known = options.fingerprints.open(orgId, (id) => open.get(id)?.isWriting === true);
+  let queue: Item[] = [];
+  let queuedBytes = 0;
+  /** Those that wait behind a write of their own id. */
+  let blocked = 0;
   let inFlight = 0;
   let finishing = false;
   let linger: NodeJS.Timeout | undefined;
   let progress = Promise.withResolvers<void>();
 
-  const isBatchWaiting = () => waiting.size >= size.current || waitingBytes >= maxBatchBytes;
+  const isBatchQueued = () => queue.length >= size.current || queuedBytes >= maxBatchBytes;
+  const isFull = () =>
+    inFlight > 0 && (queue.length + blocked >= size.current || queuedBytes >= maxBatchBytes);
+  const isBusy = () => open.size > 0;
 
-  function settle(items: readonly Waiting[], fates: readonly Fate[]): void {
+  function settle(items: readonly Item[], fateOf: (index: number) => Fate): void {
     if (items.length === 0) return;
     onSettled(
       items.map(({ position, update }, index) => {
-        const fate = fates[index] ?? notAttempted(writer.failure);
-        return { position, id: update.id, fate };
+        return { position, id: update.id, fate: fateOf(index) };
       }),
     );
   }
 
-  function remove(item: Waiting): void {
-    waiting.delete(item.update.id);
-    waitingBytes -= item.bytes;
+  function enqueue(item: Item): void {
+    queue.push(item);
+    queuedBytes += item.bytes;
   }
 
-  /** The next batch; empty when what waits is not enough for one, or is in flight already. */
-  function take(flush: boolean): Waiting[] {
-    const batch: Waiting[] = [];
-    if (!flush && !isBatchWaiting()) return batch;
-    const unchanged: Waiting[] = [];
-    let bytes = 0;
-    for (const item of waiting.values()) {
-      if (writing.has(item.update.id)) continue;
-      if (batch.length > 0 && bytes + item.bytes > maxBatchBytes) break;
-      remove(item);
-      if (skipUnchanged && item.changed !== true && fingerprints.has(orgId, item.update)) {
-        unchanged.push(item);
-        continue;
-      }
-      item.changed = true;
-      bytes += item.bytes;
-      batch.push(item);
-      if (batch.length >= size.current) break;
+  /** The item is settled: what waited behind it is next. */
+  function close(item: Item): void {
+    const { next, update } = item;
+    if (next === undefined) {
+      open.delete(update.id);
+      return;
     }
-    settle(
-      unchanged,
-      unchanged.map(() => ({ fate: 'unchanged' })),
-    );
+    blocked -= 1;
+    open.set(update.id, next);
+    enqueue(next);
+  }
+
+  function closeAll(items: readonly Item[], fateOf: (index: number) => Fate): void {
+    settle(items, fateOf);
+    for (const item of items) close(item);
+  }
+
+  /** The next batch; empty when what is queued is not enough for one. */
+  function take(flush: boolean): Item[] {
+    const batch: Item[] = [];
+    if (!flush && !isBatchQueued()) return batch;
+    const unchanged: Item[] = [];
+    let bytes = 0;
+    let taken = 0;
+    for (const item of queue) {
+      if (batch.length >= size.current) break;
+      if (batch.length > 0 && bytes + item.bytes > maxBatchBytes) break;
+      taken += 1;
+      queuedBytes -= item.bytes;
+      if (skipUnchanged && !item.changed && known.has(item.update)) {
+        unchanged.push(item);
+      } else {
+        item.changed = true;
+        bytes += item.bytes;
+        batch.push(item);
+      }
+    }
+    queue = queue.slice(taken);
+    closeAll(unchanged, () => UNCHANGED);
     if (flush || unchanged.length === 0 || batch.length >= size.current) return batch;
     // What is left over is no full batch: it waits for more.
-    for (const item of batch) put(item);
+    for (const item of batch) enqueue(item);
     return [];
   }
 
-  function put(item: Waiting): void {
-    waiting.set(item.update.id, item);
-    waitingBytes += item.bytes;
-  }
-
-  async function send(batch: readonly Waiting[]): Promise<void> {
+  async function send(batch: readonly Item[]): Promise<void> {
     const updates = batch.map(({ update }) => update);
     let fates: WriteFate[] = [];
     try {
-      const announcement = fingerprints.announce(orgId, updates);
+      known.announce(updates);
+      for (const item of batch) item.isWriting = true;
       fates = await writer.write(updates);
-      const written = updates.filter((_, index) => fates[index]?.fate === 'written');
-      announcement.settle(skipUnchanged ? written : []);
+      known.settle(
+        updates,
+        skipUnchanged ? updates.filter((_, index) => fates[index] === WRITTEN) : [],
+      );
     } catch (error) {
       if (fates.length === 0) writer.stop(coerceError(error));
       log.error({ err: error }, 'Fingerprints could not be kept');
     }
-    settle(batch, fates);
+    closeAll(batch, (index) => fates[index] ?? notAttempted(writer.failure));
   }
 
-  async function dispatch(batch: readonly Waiting[]): Promise<void> {
+  async function dispatch(batch: readonly Item[]): Promise<void> {
     inFlight += 1;
-    for (const { update } of batch) writing.add(update.id);
     await send(batch);
     inFlight -= 1;
-    for (const { update } of batch) writing.delete(update.id);
     pump();
     progress.resolve();
     progress = Promise.withResolvers();
@@ -197,29 +218,23 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
 
   function pump(flush = finishing): void {
     while (inFlight < maxInFlight && writer.failure === undefined && !signal.aborted) {
-      let batch: Waiting[] = [];
+      let batch: Item[] = [];
       try {
         batch = take(flush);
       } catch (error) {
         writer.stop(coerceError(error));
       }
       if (batch.length === 0) break;
-      if (dryRun) {
-        settle(
-          batch,
-          batch.map(() => ({ fate: 'written' })),
-        );
-        continue;
-      }
-      void dispatch(batch);
+      if (dryRun) closeAll(batch, () => WRITTEN);
+      else void dispatch(batch);
     }
-    if ((signal.aborted || writer.failure !== undefined) && (flush || isBatchWaiting())) {
-      const rest = [...waiting.values()];
-      waiting.clear();
-      waitingBytes = 0;
-      settle(rest, []);
+    if ((signal.aborted || writer.failure !== undefined) && (flush || isBatchQueued())) {
+      const rest = queue;
+      queue = [];
+      queuedBytes = 0;
+      closeAll(rest, () => notAttempted(writer.failure));
     }
-    if (waiting.size === 0) {
+    if (queue.length === 0) {
       clearTimeout(linger);
       linger = undefined;
     } else if (lingerMs !== undefined) {
@@ -230,17 +245,25 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
     }
   }
 
-  const isFull = () => inFlight > 0 && isBatchWaiting();
-  const isBusy = () => inFlight > 0 || waiting.size > 0;
   return {
     add(position, update, bytes) {
-      const earlier = waiting.get(update.id);
+      const first = open.get(update.id);
+      const earlier = first?.isWriting === true ? first.next : first;
       if (earlier !== undefined) {
-        remove(earlier);
-        settle([earlier], [{ fate: 'superseded', by: position }]);
+        settle([earlier], () => ({ fate: 'superseded', by: position }));
+        if (earlier === first) queuedBytes += bytes - earlier.bytes;
+        Object.assign(earlier, { position, update, bytes, changed: false });
+        return;
       }
-      put({ position, update, bytes });
-      pump();
+      const item = { position, update, bytes, changed: false, isWriting: false, next: undefined };
+      if (first !== undefined) {
+        first.next = item;
+        blocked += 1;
+        return;
+      }
+      open.set(update.id, item);
+      enqueue(item);
+      if (isBatchQueued() || (lingerMs !== undefined && linger === undefined)) pump();
     },
     get full() {
       return isFull();
@@ -252,9 +275,12 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
       finishing = true;
       pump();
       while (isBusy()) await progress.promise;
+      known.close();
     },
     get failure() {
       return writer.failure;
     },
   };
 }
+
+const UNCHANGED: Fate = { fate: 'unchanged' };

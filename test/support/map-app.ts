@@ -173,7 +173,12 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
     {
       log,
       registry,
-      limits: { bodyBytes: 20_000_000, heldBodyBytes: 100_000_000, bodyTimeoutMs: 10_000 },
+      limits: {
+        bodyBytes: 20_000_000,
+        heldBodyBytes: 100_000_000,
+        bodyTimeoutMs: 10_000,
+        inFlight: 1000,
+      },
     },
   );
   onTestFinished(() => server[Symbol.asyncDispose]());

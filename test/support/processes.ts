@@ -41,7 +41,7 @@ export async function startSandboxProcess(
   for await (const line of createInterface({ input: child.stdout })) {
     const [, name, value] = /^([A-Z_]+)="?(.*?)"?$/.exec(line) ?? [];
     if (name !== undefined && value !== undefined) environment[name] = value;
-    if ('GENESYS_BASE_URL' in environment && 'DLQ_QUEUE_URL' in environment && line === '') break;
+    if (line === '# ready') break;
   }
   child.stdout.resume();
   const url = environment['GENESYS_BASE_URL'] ?? '';

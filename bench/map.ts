@@ -1,0 +1,308 @@
+// POST /map against a Genesys that answers at once: rate by NDJSON against a bare loop of the same
+// run, growth of memory, what a thousand small requests ask, and calls wasted under a rate limit.
+// Service, sandbox and bare loop are processes of their own. Also alone: node bench/map.ts [quick]
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Agent, request } from 'undici';
+import {
+  type SandboxProcess,
+  type ServiceProcess,
+  startProcess,
+  startSandboxProcess,
+} from '../test/support/processes.ts';
+import { profileArguments } from './profile.ts';
+import { type BenchResult, printTable, ratioOf } from './result.ts';
+
+const run1 = promisify(execFile);
+const BARE = fileURLToPath(new URL('./map-bare.ts', import.meta.url));
+const BATCH_SIZE = 1000;
+const IN_FLIGHT = 4;
+
+export interface MapBenchOptions {
+  /** Of the comparison. Default 100,000. */
+  readonly records?: number;
+  /** Default 5. */
+  readonly rounds?: number;
+  /** Of the large import whose memory is compared with one of 10,000. Default 1,000,000. */
+  readonly manyRecords?: number;
+  /** Writes under a limit of 300 requests a minute. Default 400: more than one minute allows. */
+  readonly limitedWrites?: number;
+}
+
+interface Summary {
+  readonly success: boolean;
+  readonly written: number;
+}
+
+export async function run(options: MapBenchOptions = {}): Promise<BenchResult> {
+  const { records = 100_000, rounds = 5, manyRecords = 1_000_000, limitedWrites = 400 } = options;
+  const folder = await mkdtemp(join(tmpdir(), 'bench-map-'));
+  try {
+    const compared = await compare(folder, records, rounds);
+    const grownMiB = await memoryGrowth(folder, manyRecords);
+    const asked = await askedByManyRequests();
+    const limited = await underRateLimit(folder, limitedWrites);
+    return {
+      bench: 'map',
+      rows: [
+        { name: 'bare loop', unit: 'records/s', values: compared.bare },
+        {
+          name: 'POST /map, NDJSON',
+          unit: 'records/s',
+          values: compared.service,
+          ratio: {
+            to: 'bare loop',
+            value: ratioOf(compared.service, compared.bare),
+            goal: 'at least 0.50',
+          },
+        },
+        {
+          name: `peak memory, 10,000 → ${manyRecords.toLocaleString('en-US')} records`,
+          unit: 'MiB more',
+          values: [grownMiB],
+          goal: 'less than 50',
+        },
+        {
+          name: '1,000 small requests at once: permission asked',
+          unit: 'calls',
+          values: [asked.permissions],
+          goal: '1',
+        },
+        {
+          name: '1,000 small requests at once: definitions asked',
+          unit: 'pages',
+          values: [asked.definitions],
+          goal: `${asked.pages} (each once)`,
+        },
+        {
+          name: 'calls answered 429 under 300 requests a minute',
+          unit: '%',
+          values: [limited.wastedPercent],
+          goal: 'at most 2',
+        },
+      ],
+      notes: [
+        `${records} records of ${compared.bytesPerRecord} bytes, ${rounds} rounds in turns; batches of ${BATCH_SIZE}, ${IN_FLIGHT} in flight, on both sides`,
+        'the service gets the records over HTTP from a third process, the bare loop reads a file',
+        'memory: VmHWM of a fresh service, after 10,000 records and after the large import',
+        `rate limit: a real one, ${limited.calls} calls in ${Math.round(limited.seconds)} s, ${limited.records} records all written (batches of 10, to make it many calls)`,
+      ],
+    };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function compare(folder: string, records: number, rounds: number) {
+  const file = join(folder, 'records.ndjson');
+  const bytes = await writeRecords(file, records);
+  const sandbox = await startSandboxProcess({ SANDBOX_RATE: '0', SANDBOX_KEEP_RECORDS: '1000' });
+  const service = await startService(sandbox, { MAP_BATCH_SIZE: String(BATCH_SIZE) });
+  const bare: number[] = [];
+  const served: number[] = [];
+  try {
+    // The first round warms up both and is not counted.
+    for (let round = 0; round <= rounds; round += 1) {
+      const bareRate = await runBare(file, sandbox);
+      const startedMs = performance.now();
+      await importFile(service, file, records);
+      const serviceRate = (records / (performance.now() - startedMs)) * 1000;
+      if (round === 0) continue;
+      bare.push(bareRate);
+      served.push(serviceRate);
+    }
+  } finally {
+    await service.stop();
+    await sandbox.stop();
+  }
+  return { bare, service: served, bytesPerRecord: Math.round(bytes / records) };
+}
+
+async function memoryGrowth(folder: string, manyRecords: number): Promise<number> {
+  const few = join(folder, 'few.ndjson');
+  const many = join(folder, 'many.ndjson');
+  await writeRecords(few, 10_000);
+  await writeRecords(many, manyRecords);
+  const sandbox = await startSandboxProcess({ SANDBOX_RATE: '0', SANDBOX_KEEP_RECORDS: '1000' });
+  const service = await startService(sandbox, {});
+  try {
+    await importFile(service, few, 10_000);
+    const before = await peakBytes(service.pid);
+    await importFile(service, many, manyRecords);
+    return ((await peakBytes(service.pid)) - before) / 1_048_576;
+  } finally {
+    await service.stop();
+    await sandbox.stop();
+    await rm(many);
+  }
+}
+
+async function askedByManyRequests() {
+  const sandbox = await startSandboxProcess({ SANDBOX_RATE: '0' });
+  const service = await startService(sandbox, {});
+  const agent = new Agent({ connections: 1000 });
+  try {
+    await reset(sandbox);
+    const answers = await Promise.all(
+      Array.from({ length: 1000 }, async (_, index) => {
+        const { statusCode, body } = await request(`${service.url}/map`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({
+            orgId: 'acme-emea-support',
+            records: [{ ticketId: `S${index}`, priority: 'low' }],
+          }),
+          dispatcher: agent,
+        });
+        await body.dump();
+        return statusCode;
+      }),
+    );
+    const bad = answers.filter((status) => status !== 200).length;
+    if (bad > 0) throw new Error(`${bad} of 1000 small requests were not answered 200`);
+    const counts = await countsOf(sandbox);
+    return {
+      permissions: sum(counts['genesys.permissions']),
+      definitions: sum(counts['genesys.customattributes.list']),
+      // Two levels with one page, the root with two.
+      pages: 4,
+    };
+  } finally {
+    await agent.close();
+    await service.stop();
+    await sandbox.stop();
+  }
+}
+
+async function underRateLimit(folder: string, writes: number) {
+  const file = join(folder, 'limited.ndjson');
+  const records = writes * 10;
+  await writeRecords(file, records);
+  const sandbox = await startSandboxProcess({
+    SANDBOX_RATE: '0',
+    SANDBOX_RATE_LIMIT_PER_MINUTE: '300',
+  });
+  // A latency that cannot be reached keeps the batches at their smallest.
+  const service = await startService(sandbox, {
+    MAP_BATCH_SIZE: '10',
+    MAP_MIN_BATCH_SIZE: '10',
+    MAP_TARGET_LATENCY_MS: '1',
+  });
+  try {
+    await reset(sandbox);
+    const startedMs = performance.now();
+    await importFile(service, file, records);
+    const seconds = (performance.now() - startedMs) / 1000;
+    const counts = await countsOf(sandbox);
+    const ofGenesys = Object.entries(counts).filter(([name]) => name.startsWith('genesys.'));
+    const calls = ofGenesys.reduce((total, [, ends]) => total + sum(ends), 0);
+    const wasted = ofGenesys.reduce((total, [, ends]) => total + (ends['429'] ?? 0), 0);
+    return { calls, records, seconds, wastedPercent: (wasted / calls) * 100 };
+  } finally {
+    await service.stop();
+    await sandbox.stop();
+  }
+}
+
+async function startService(
+  sandbox: SandboxProcess,
+  settings: Readonly<Record<string, string>>,
+): Promise<ServiceProcess> {
+  return startProcess(
+    {
+      ...sandbox.environment,
+      WORKER_ENABLED: 'false',
+      LOG_LEVEL: 'info',
+      GENESYS_REQUESTS_PER_MINUTE: '1000000',
+      HTTP_RATE_LIMIT_PER_MINUTE: '0',
+      FINGERPRINT_PATH: join(tmpdir(), `bench-map-${process.pid}.db`),
+      MAP_MAX_IN_FLIGHT: String(IN_FLIGHT),
+      ...settings,
+    },
+    { waitFor: '/readyz', nodeArguments: profileArguments },
+  );
+}
+
+async function importFile(service: ServiceProcess, file: string, records: number): Promise<void> {
+  const { statusCode, body } = await request(`${service.url}/map?orgId=acme`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: createReadStream(file),
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  let tail = '';
+  for await (const chunk of body) tail = (tail + String(chunk)).slice(-20_000);
+  const last = tail.trimEnd().split('\n').at(-1) ?? '';
+  const { summary } = JSON.parse(last) as { summary?: Summary };
+  if (statusCode !== 200 || summary?.success !== true || summary.written !== records) {
+    throw new Error(`The import went wrong: ${statusCode} ${last.slice(0, 500)}`);
+  }
+}
+
+async function runBare(file: string, { url, environment }: SandboxProcess): Promise<number> {
+  const { stdout } = await run1(process.execPath, [
+    BARE,
+    file,
+    url,
+    environment['GENESYS_CLIENT_ID'] ?? '',
+    environment['GENESYS_CLIENT_SECRET'] ?? '',
+    String(BATCH_SIZE),
+    String(IN_FLIGHT),
+  ]);
+  const { records, elapsedMs } = JSON.parse(stdout) as { records: number; elapsedMs: number };
+  return (records / elapsedMs) * 1000;
+}
+
+/** @returns the size in bytes. */
+async function writeRecords(file: string, count: number): Promise<number> {
+  const stream = createWriteStream(file);
+  const priorities = ['low', 'medium', 'high', 'critical'];
+  const channels = ['web', 'phone', 'mail', 'chat', 'store'];
+  let bytes = 0;
+  for (let index = 0; index < count; index += 1) {
+    const line = `${JSON.stringify({
+      id: `T${index}`,
+      ticketId: `T${index}`,
+      priority: priorities[index % 4],
+      sourceChannel: channels[index % 5],
+      subject: 'Cannot log in since this morning',
+    })}\n`;
+    bytes += line.length;
+    if (!stream.write(line)) await once(stream, 'drain');
+  }
+  stream.end();
+  await finished(stream);
+  return bytes;
+}
+
+async function peakBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
+}
+
+async function reset(sandbox: SandboxProcess): Promise<void> {
+  await (await fetch(`${sandbox.url}/_sandbox/reset`, { method: 'POST' })).text();
+}
+
+async function countsOf(sandbox: SandboxProcess): Promise<Record<string, Record<string, number>>> {
+  const answer = await fetch(`${sandbox.url}/_sandbox/requests?limit=1`);
+  const { counts } = (await answer.json()) as { counts: Record<string, Record<string, number>> };
+  return counts;
+}
+
+function sum(ends: Readonly<Record<string, number>> | undefined): number {
+  return Object.values(ends ?? {}).reduce((total, count) => total + count, 0);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const quick = process.argv.includes('quick');
+  printTable(await run(quick ? { rounds: 1, manyRecords: 100_000, limitedWrites: 310 } : {}));
+}
