@@ -109,7 +109,7 @@ function problemsBetweenSettings(
       );
     }
     const symmetric = /HS/.test(String(values['JWT_ALGORITHMS']));
-    const asymmetric = /[REP]S/.test(String(values['JWT_ALGORITHMS']));
+    const asymmetric = /[REP]S|EdDSA/.test(String(values['JWT_ALGORITHMS']));
     if (symmetric && asymmetric) {
       problems.push(
         'JWT_ALGORITHMS: mixes HS with public-key algorithms; allowed: one of the two families',
@@ -188,10 +188,13 @@ function readKey(value: string, isPrivate: boolean): string {
     const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
     if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return pem;
     if (key.asymmetricKeyType === 'ec' && (!isPrivate || namedCurve === 'prime256v1')) return pem;
+    if (key.asymmetricKeyType === 'ed25519' && !isPrivate) return pem;
   } catch {
     throw new Error(`found a PEM text that is no ${isPrivate ? 'private' : 'public'} key`);
   }
   throw new Error(
-    `found a key that is neither EC${isPrivate ? ' on the curve P-256 (ES256)' : ''} nor RSA of at least 2048 bits`,
+    isPrivate
+      ? 'found a key that is neither EC on the curve P-256 (ES256) nor RSA of at least 2048 bits'
+      : 'found a key that is neither EC, nor Ed25519, nor RSA of at least 2048 bits',
   );
 }

@@ -61,7 +61,8 @@ export const settings = {
   JWT_AUDIENCE: { ...text, group: 'Callers', description: "Required `aud` of callers' tokens" },
   JWT_ALGORITHMS: {
     ...text,
-    pattern: '^(?:RS|ES|PS|HS)(?:256|384|512)(?:,(?:RS|ES|PS|HS)(?:256|384|512))*$',
+    pattern:
+      '^(?:(?:RS|ES|PS|HS)(?:256|384|512)|EdDSA)(?:,(?:(?:RS|ES|PS|HS)(?:256|384|512)|EdDSA))*$',
     default: 'RS256,ES256',
     group: 'Callers',
     description: 'Comma list of signature algorithms that are accepted',

@@ -192,6 +192,18 @@ describe('rules between settings', () => {
     const secret = 'x'.repeat(32);
     expect(problemsOf({ ...jwt, JWT_PUBLIC_KEY: ec.publicKey })).toEqual([]);
     expect(problemsOf({ ...jwt, JWT_JWKS_URL: 'https://example.com/jwks' })).toEqual([]);
+    const ed = generateKeyPairSync('ed25519', {
+      privateKeyEncoding: pem,
+      publicKeyEncoding: publicPem,
+    });
+    const edDsa = { ...jwt, JWT_PUBLIC_KEY: ed.publicKey, JWT_ALGORITHMS: 'RS256,EdDSA' };
+    expect(problemsOf(edDsa)).toEqual([]);
+    expect(problemsOf({ ...edDsa, JWT_ALGORITHMS: 'EdDSA,HS256' })).toEqual([
+      expect.stringMatching(/^JWT_ALGORITHMS: mixes HS/),
+    ]);
+    expect(problemsOf({ ...edDsa, JWT_ALGORITHMS: 'EdDSA256' })).toEqual([
+      expect.stringMatching(/^JWT_ALGORITHMS: found "EdDSA256"/),
+    ]);
     expect(problemsOf({ ...jwt, JWT_SECRET: secret, JWT_ALGORITHMS: 'HS256' })).toEqual([]);
     expect(problemsOf({ ...jwt, JWT_SECRET: secret })).toEqual([
       expect.stringMatching(/^JWT_ALGORITHMS: HS algorithms go with JWT_SECRET/),

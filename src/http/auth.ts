@@ -73,7 +73,8 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     if (hits > failuresPerMinute) {
       const waitSeconds = Math.max(1, Math.ceil((endsMs - (options.now ?? Date.now)()) / 1000));
       return new Problem(429, 'too_many_failures', 'Too many failed attempts from this address.', {
-        headers: { 'retry-after': String(waitSeconds) },
+        // Other credentials would help even now.
+        headers: { 'retry-after': String(waitSeconds), 'www-authenticate': challenge },
       });
     }
     const error = reason === 'no_credentials' ? '' : ', error="invalid_token"';

@@ -1,5 +1,6 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import jwt, { type Algorithm, type JwtPayload } from 'jsonwebtoken';
+import { verifyEd25519 } from './ed25519-tokens.ts';
 import type { Caller } from './exchange.ts';
 import { createKeySet, type KeySet, type KeySetOptions } from './key-set.ts';
 import { isRole } from './route.ts';
@@ -7,7 +8,7 @@ import { isRole } from './route.ts';
 export interface JsonWebTokenOptions {
   readonly issuer: string;
   readonly audience: string;
-  /** One family only: RS, ES and PS, or HS. EdDSA is not there: jsonwebtoken cannot verify it. */
+  /** One family only: RS, PS, ES and EdDSA (with Ed25519), or HS. */
   readonly algorithms: readonly string[];
   /** Where the key comes from. A shared secret has at least 32 bytes. */
   readonly key:
@@ -41,7 +42,16 @@ const MAX_TOKEN_LENGTH = 8192;
 /** Clocks may differ by this much. */
 const CLOCK_TOLERANCE_SECONDS = 30;
 const MIN_SECRET_BYTES = 32;
-const FAMILIES = { symmetric: /^HS(?:256|384|512)$/, asymmetric: /^(?:RS|PS|ES)(?:256|384|512)$/ };
+const FAMILIES = {
+  symmetric: /^HS(?:256|384|512)$/,
+  asymmetric: /^(?:(?:RS|PS|ES)(?:256|384|512)|EdDSA)$/,
+};
+/** What a key of each type can verify: the key decides, never what the token says of itself. */
+const ALGORITHMS_OF_KEY: Readonly<Record<string, RegExp>> = {
+  rsa: /^[RP]S/,
+  ec: /^ES/,
+  ed25519: /^EdDSA$/,
+};
 
 /** @throws Error when key and algorithms do not belong together. */
 export function createJsonWebTokens(options: JsonWebTokenOptions): JsonWebTokens {
@@ -49,11 +59,17 @@ export function createJsonWebTokens(options: JsonWebTokenOptions): JsonWebTokens
   // A list of one family and a key object of that family: a public key can never be a secret.
   if (options.algorithms.length === 0 || !options.algorithms.every((name) => family.test(name))) {
     throw new Error(
-      'JWT_ALGORITHMS: HS algorithms go with JWT_SECRET, RS, PS and ES with a public key',
+      'JWT_ALGORITHMS: HS algorithms go with JWT_SECRET, RS, PS, ES and EdDSA with a public key',
     );
   }
   const keySet = 'keySet' in options.key ? createKeySet(options.key.keySet) : undefined;
   const fixedKey = 'keySet' in options.key ? undefined : readKey(options.key);
+  if (fixedKey !== undefined && algorithmsFor(fixedKey, options.algorithms).length === 0) {
+    const found = `${options.algorithms.join(', ')} with a key of type ${fixedKey.asymmetricKeyType}`;
+    throw new Error(
+      `JWT_ALGORITHMS: found ${found}; allowed: RS and PS with RSA, ES with EC, EdDSA with Ed25519`,
+    );
+  }
 
   return {
     async verify(token) {
@@ -100,15 +116,23 @@ async function findKey(
   fixedKey: KeyObject | undefined,
   keySet: KeySet | undefined,
 ): Promise<{ key: KeyObject; algorithms: readonly string[] }> {
-  if (fixedKey !== undefined) return { key: fixedKey, algorithms: options.algorithms };
+  if (fixedKey !== undefined) {
+    return { key: fixedKey, algorithms: algorithmsFor(fixedKey, options.algorithms) };
+  }
   const found = await keySet?.find(header.kid);
   if (found === undefined) throw new TokenRefused('unknown_key');
   const { key, algorithm } = found;
-  const algorithms = options.algorithms.filter(
+  const algorithms = algorithmsFor(key, options.algorithms).filter(
     (name) => algorithm === undefined || name === algorithm,
   );
   if (algorithms.length === 0) throw new TokenRefused('invalid');
   return { key, algorithms };
+}
+
+function algorithmsFor(key: KeyObject, algorithms: readonly string[]): readonly string[] {
+  const fitting =
+    key.type === 'secret' ? FAMILIES.symmetric : ALGORITHMS_OF_KEY[key.asymmetricKeyType ?? ''];
+  return algorithms.filter((name) => fitting?.test(name) === true);
 }
 
 function verifySignatureAndClaims(
@@ -117,14 +141,14 @@ function verifySignatureAndClaims(
   algorithms: readonly string[],
   options: JsonWebTokenOptions,
 ): JwtPayload {
+  const { issuer, audience } = options;
+  const rules = { issuer, audience, clockTolerance: CLOCK_TOLERANCE_SECONDS };
   let payload: JwtPayload | string;
   try {
-    payload = jwt.verify(token, key, {
-      algorithms: algorithms as Algorithm[],
-      issuer: options.issuer,
-      audience: options.audience,
-      clockTolerance: CLOCK_TOLERANCE_SECONDS,
-    });
+    payload =
+      key.asymmetricKeyType === 'ed25519'
+        ? verifyEd25519(token, key, rules)
+        : jwt.verify(token, key, { ...rules, algorithms: algorithms as Algorithm[] });
   } catch (error) {
     throw new TokenRefused(error instanceof jwt.TokenExpiredError ? 'expired' : 'invalid', error);
   }

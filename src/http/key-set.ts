@@ -35,6 +35,7 @@ export interface KeySet {
 const RETRY_INTERVAL_MS = 2000;
 const MAX_BYTES = 262_144;
 const MAX_KEYS = 100;
+const PUBLIC_KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP']);
 
 export function createKeySet(options: KeySetOptions): KeySet {
   const now = options.now ?? Date.now;
@@ -114,7 +115,7 @@ function parseKeySet(document: unknown): ReadonlyMap<string, SigningKey> {
     if (typeof jwk !== 'object' || jwk === null) continue;
     const { kid, kty, use, alg } = jwk as Record<string, unknown>;
     // A symmetric key has no place in a public document.
-    if ((kty !== 'RSA' && kty !== 'EC') || (use !== undefined && use !== 'sig')) continue;
+    if (!PUBLIC_KEY_TYPES.has(kty) || (use !== undefined && use !== 'sig')) continue;
     try {
       const key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
       const algorithm = typeof alg === 'string' ? alg : undefined;

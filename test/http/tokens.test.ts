@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHmac, sign as cryptoSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import jwt, { type SignOptions } from 'jsonwebtoken';
@@ -15,6 +15,7 @@ const otherRsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const ed = generateKeyPairSync('ed25519');
 const publicPem = rsa.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+const edPem = ed.publicKey.export({ type: 'spki', format: 'pem' }).toString();
 const SECRET = 'a shared secret of more than 32 bytes';
 const claims = {
   iss: 'https://issuer.test',
@@ -150,16 +151,118 @@ test.each<[string, JsonWebTokenOptions]>([
   ['a secret with RS', { ...base, algorithms: ['RS256'], key: { secret: SECRET } }],
   ['no algorithm', { ...base, algorithms: [], key: { publicKey: publicPem } }],
   ['none', { ...base, algorithms: ['none'], key: { publicKey: publicPem } }],
-  [
-    'EdDSA, which jsonwebtoken cannot do',
-    { ...base, algorithms: ['EdDSA'], key: { publicKey: publicPem } },
-  ],
+  ['EdDSA with an RSA key', { ...base, algorithms: ['EdDSA'], key: { publicKey: publicPem } }],
+  ['RSA with an Ed25519 key', { ...base, key: { publicKey: edPem } }],
+  ['EdDSA with a secret', { ...base, algorithms: ['EdDSA'], key: { secret: SECRET } }],
 ])('%s is refused at start', (_name, options) => {
   expect(() => createJsonWebTokens(options)).toThrow(/JWT_(?:SECRET|ALGORITHMS)/);
 });
 
-test('jsonwebtoken still cannot do EdDSA: when it can, so should we', () => {
+test('jsonwebtoken still cannot do EdDSA: when it can, our own check may go', () => {
   expect(() => sign(claims, { algorithm: 'EdDSA' as never }, ed.privateKey)).toThrow();
+});
+
+describe('EdDSA', () => {
+  const options: JsonWebTokenOptions = {
+    ...base,
+    algorithms: ['RS256', 'EdDSA'],
+    key: { publicKey: edPem },
+  };
+  const fine = { ...claims, exp: inAnHour };
+  const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString('base64url');
+
+  function signEd(payload: unknown = fine, header: object = { alg: 'EdDSA' }, key = ed.privateKey) {
+    const input = `${encode(header)}.${encode(payload)}`;
+    return `${input}.${cryptoSign(null, Buffer.from(input), key).toString('base64url')}`;
+  }
+  const seconds = (fromNow: number) => Math.floor(Date.now() / 1000) + fromNow;
+
+  test.each([
+    ['one audience', fine],
+    ['several audiences', { ...fine, aud: ['other', claims.aud] }],
+    ['a clock that is a little behind', { ...fine, exp: seconds(-20) }],
+    ['a clock that is a little ahead', { ...fine, nbf: seconds(20) }],
+  ])('lets in a token with %s', async (_name, payload) => {
+    const tokens = createJsonWebTokens(options);
+    expect(await tokens.verify(signEd(payload))).toEqual({ name: 'crm', roles: new Set(['map']) });
+  });
+
+  test.each<[string, () => string, string]>([
+    ['expired', () => signEd({ ...fine, exp: seconds(-40) }), 'expired'],
+    ['without expiry', () => signEd(claims), 'invalid'],
+    ['with an expiry that is no number', () => signEd({ ...fine, exp: '9999999999' }), 'invalid'],
+    ['not valid yet', () => signEd({ ...fine, nbf: seconds(40) }), 'invalid'],
+    ['with an nbf that is no number', () => signEd({ ...fine, nbf: '1' }), 'invalid'],
+    ['for other audiences', () => signEd({ ...fine, aud: ['x', `${claims.aud}2`] }), 'invalid'],
+    ['without audience', () => signEd({ ...fine, aud: undefined }), 'invalid'],
+    ['of another issuer', () => signEd({ ...fine, iss: 'https://evil.test' }), 'invalid'],
+    ['of issuers in a list', () => signEd({ ...fine, iss: [claims.iss] }), 'invalid'],
+    ['whose claims are a list', () => signEd([fine]), 'invalid'],
+    ['whose claims are null', () => signEd(null), 'invalid'],
+    [
+      'signed by another key',
+      () => signEd(fine, undefined, generateKeyPairSync('ed25519').privateKey),
+      'invalid',
+    ],
+    ['that calls itself RS256', () => signEd(fine, { alg: 'RS256' }), 'invalid'],
+    ['that calls itself eddsa', () => signEd(fine, { alg: 'eddsa' }), 'invalid'],
+    [
+      'that is critical',
+      () => signEd(fine, { alg: 'EdDSA', crit: ['b64'], b64: false }),
+      'invalid',
+    ],
+    ['of RSA', () => sign(), 'invalid'],
+    ['of HMAC with the public key', () => forge({ alg: 'HS256' }, fine, edPem), 'invalid'],
+    ['called EdDSA, of HMAC', () => forge({ alg: 'EdDSA' }, fine, edPem), 'invalid'],
+    ['alg none', () => forge({ alg: 'none' }, fine), 'invalid'],
+    ['without signature', () => `${signEd().split('.', 2).join('.')}.`, 'invalid'],
+    [
+      'with an empty signature of zeros',
+      () => signEd().replace(/[^.]+$/, 'A'.repeat(86)),
+      'invalid',
+    ],
+    ['oversized', () => signEd({ ...fine, more: 'x'.repeat(9000) }), 'too_long'],
+    [
+      'whose payload was exchanged',
+      () => signEd().replace(/\.[^.]+\./, `.${encode({ ...fine, roles: ['operate'] })}.`),
+      'invalid',
+    ],
+  ])('refuses a token %s', async (_name, token, refusal) => {
+    const tokens = createJsonWebTokens(options);
+    await expect(tokens.verify(token())).rejects.toMatchObject({ name: 'TokenRefused', refusal });
+  });
+
+  test('takes keys of type OKP from the issuer, each for its own algorithm only', async () => {
+    const { state, url } = await startIssuer();
+    const x25519 = generateKeyPairSync('x25519');
+    state.keys = [
+      published('ed', ed),
+      published('rsa', rsa),
+      published('named', ed, { alg: 'EdDSA' }),
+      published('lying', ed, { alg: 'RS256' }),
+      published('agreement', x25519),
+    ];
+    const tokens = createJsonWebTokens({ ...options, key: { keySet: { url } } });
+    onTestFinished(() => tokens.stop());
+    for (const kid of ['ed', 'named']) {
+      expect(await tokens.verify(signEd(fine, { alg: 'EdDSA', kid }))).toMatchObject({
+        name: 'crm',
+      });
+    }
+    for (const kid of ['rsa', 'lying', 'agreement']) {
+      await expect(tokens.verify(signEd(fine, { alg: 'EdDSA', kid }))).rejects.toMatchObject({
+        refusal: 'invalid',
+      });
+    }
+    await expect(tokens.verify(sign(claims, { keyid: 'ed' }))).rejects.toMatchObject({
+      refusal: 'invalid',
+    });
+    const unlisted = createJsonWebTokens({ ...base, key: { keySet: { url } } });
+    onTestFinished(() => unlisted.stop());
+    await expect(unlisted.verify(signEd(fine, { alg: 'EdDSA', kid: 'ed' }))).rejects.toMatchObject({
+      refusal: 'invalid',
+    });
+  });
 });
 
 /** An issuer that publishes keys, counts who asks, and can be broken. */
