@@ -36,7 +36,8 @@ if (!hasGenesysCredentials(environment) && environment['NODE_ENV'] !== 'producti
 
 if (process.argv.includes('--check')) {
   const { checkAll } = await import('./cli/check-config.ts');
-  process.exitCode = await checkAll(environment, process.argv.slice(2));
+  const { checkRemote } = await import('./wiring/reachability.ts');
+  process.exitCode = await checkAll(environment, process.argv.slice(2), { checkRemote });
   await releasers.release();
 } else {
   await serve();

@@ -1,7 +1,6 @@
-// `npm run check-config`: settings, configuration files and their examples. `main.ts --check` does
-// the same and asks the remote services too.
+// `npm run check-config` and `node dist/main.js --check`: settings, configuration files with their
+// examples, and the remote services.
 import { parseArgs } from 'node:util';
-import dotenv from 'dotenv';
 import type { Config, Environment } from '../config.ts';
 import { coerceError } from '../errors.ts';
 import { type CheckResult, checkConfiguration } from './check-configuration.ts';
@@ -57,9 +56,4 @@ function tableOf(results: readonly CheckResult[]): string {
 
 function indent(text: string): string {
   return text.replaceAll(/^/gm, '         ');
-}
-
-if (import.meta.main) {
-  dotenv.config({ quiet: true });
-  process.exitCode = await checkAll(process.env, process.argv.slice(2));
 }

@@ -3,6 +3,7 @@ import type { AwsConnectionOptions } from '../aws/connection.ts';
 import { createDeadLetterQueue } from '../aws/dead-letter-queue.ts';
 import { createEventBus, entryBytes } from '../aws/event-bridge.ts';
 import { createSchemaRegistry } from '../aws/schema-registry.ts';
+import type { Config } from '../config.ts';
 import {
   type EventSchemaSource,
   noSchema,
@@ -23,21 +24,15 @@ import { createEventSource } from '../genesys/reference/event-source.ts';
 import { createDeadLetterRoutes } from '../http/dead-letters.ts';
 import { simulateRoute } from '../http/simulate.ts';
 import { createWorkerRoutes } from '../http/worker.ts';
+import type { Logger } from '../lib/logger.ts';
 import { CLOSE_SHARE, type Shared } from './shared.ts';
 
 /** Genesys events to the bus, and the simulation of it. */
 export async function openEvents(shared: Shared, client: GenesysClient) {
   const { config, log, health, registry, limits, releasers } = shared;
-  const aws = (endpoint: string | undefined): AwsConnectionOptions => ({
-    region: config.AWS_REGION,
-    endpoint: endpoint ?? config.AWS_ENDPOINT_URL,
-    maxSockets: config.PUBLISH_MAX_IN_FLIGHT,
-    connectTimeoutMs: config.AWS_CONNECT_TIMEOUT_MS,
-    requestTimeoutMs: config.AWS_REQUEST_TIMEOUT_MS,
-    log,
-  });
+  const aws = awsConnections(config, log);
   const schema = await openSchema(shared, () => {
-    const registryClient = createSchemaRegistry(aws(config.AWS_ENDPOINT_URL_SCHEMAS));
+    const registryClient = createSchemaRegistry(aws.schemas);
     releasers.push('schema registry', () => registryClient.close());
     return registryClient;
   });
@@ -86,12 +81,12 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
   });
   releasers.push('journal', () => journal.close());
   const bus = createEventBus({
-    ...aws(config.AWS_ENDPOINT_URL_EVENTBRIDGE),
+    ...aws.eventBridge,
     busName: config.EVENTBUS_NAME,
     maxBytes: config.EVENTBUS_MAX_BATCH_BYTES,
   });
   releasers.push('event bus', () => bus.close());
-  const queue = createDeadLetterQueue({ ...aws(config.AWS_ENDPOINT_URL_SQS), queueUrl });
+  const queue = createDeadLetterQueue({ ...aws.sqs, queueUrl });
   releasers.push('dead-letter queue', () => queue.close());
   const stats = createPipelineStats();
   const worker = createWorker({
@@ -142,7 +137,7 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
   };
 
   function startMetrics(): void {
-    const store = createMetricsStore(aws(config.AWS_ENDPOINT_URL_CLOUDWATCH));
+    const store = createMetricsStore(aws.cloudWatch);
     releasers.push('CloudWatch', () => store.close());
     const sender = createMetricsSender({
       store,
@@ -153,6 +148,24 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
     sender.start();
     releasers.push('metrics sender', () => sender.stop());
   }
+}
+
+/** Where each AWS service is; its own address wins over the one for all. */
+export function awsConnections(config: Config, log: Logger) {
+  const at = (endpoint: string | undefined): AwsConnectionOptions => ({
+    region: config.AWS_REGION,
+    endpoint: endpoint ?? config.AWS_ENDPOINT_URL,
+    maxSockets: config.PUBLISH_MAX_IN_FLIGHT,
+    connectTimeoutMs: config.AWS_CONNECT_TIMEOUT_MS,
+    requestTimeoutMs: config.AWS_REQUEST_TIMEOUT_MS,
+    log,
+  });
+  return {
+    eventBridge: at(config.AWS_ENDPOINT_URL_EVENTBRIDGE),
+    sqs: at(config.AWS_ENDPOINT_URL_SQS),
+    cloudWatch: at(config.AWS_ENDPOINT_URL_CLOUDWATCH),
+    schemas: at(config.AWS_ENDPOINT_URL_SCHEMAS),
+  };
 }
 
 function openSchema(

@@ -10,7 +10,15 @@ const CHECK_INTERVAL_MS = 60_000;
 const CHECK_RETRY = { baseMs: 500, capMs: 15_000 };
 
 /** One token cache, one token bucket and one client for everything that calls Genesys. */
-export function connectGenesys({ config, log, registry, releasers, traces }: Shared): {
+export function connectGenesys({
+  config,
+  log,
+  registry,
+  releasers,
+  traces,
+}: Pick<Shared, 'config' | 'log' | 'registry' | 'releasers'> & {
+  readonly traces: Pick<Shared['traces'], 'getStore'>;
+}): {
   tokens: TokenCache;
   client: GenesysClient;
 } {
