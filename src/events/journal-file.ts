@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ConfigError, coerceError } from '../errors.ts';
@@ -37,7 +37,7 @@ const WAY_OUT =
 export function openJournalFile(path: string, busyTimeoutMs: number): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     database = new DatabaseSync(path, { timeout: busyTimeoutMs });
     database.exec('PRAGMA locking_mode = EXCLUSIVE');
     prepare(database, path);
@@ -46,6 +46,13 @@ export function openJournalFile(path: string, busyTimeoutMs: number): DatabaseSy
     database?.close();
     throw error instanceof ConfigError ? error : explain(error, path);
   }
+}
+
+/** mkdir's own `recursive` never ends where a file system answers ENOENT, such as /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
 }
 
 function prepare(database: DatabaseSync, path: string): void {
