@@ -1,4 +1,4 @@
-import { v7 } from 'uuid';
+import { randomUUID } from 'node:crypto';
 import type { ExpressionLimits } from '../lib/expression.ts';
 import { isJsonObject, type JsonObject } from '../lib/json-object.ts';
 import { Counter, type Registry } from '../lib/metrics.ts';
@@ -63,7 +63,7 @@ const MAX_RESULT_LENGTH = 16 * 1024 * 1024;
 export function createSimulator(options: SimulatorOptions): Simulator {
   const { pipeline, entryLimits } = options;
   const now = options.now ?? (() => new Date());
-  const newId = options.newId ?? v7;
+  const newId = options.newId ?? randomUUID;
   const runner = createOverrideRunner(options.overrides);
   const sinceStart = noCounts();
   const counter = new Counter({
@@ -72,10 +72,16 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     labelNames: ['outcome'],
     registers: [options.registry],
   });
+  const counters = {
+    publish: counter.labels('publish'),
+    skip: counter.labels('skip'),
+    'dead-letter': counter.labels('dead-letter'),
+    pause: counter.labels('pause'),
+  };
 
   function counted(simulation: Simulation): Simulation {
     sinceStart[simulation.outcome] += 1;
-    counter.inc({ outcome: simulation.outcome });
+    counters[simulation.outcome].inc();
     return simulation;
   }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compileExpression, ExpressionError } from '../../src/lib/expression.ts';
 import { compileLinearRegex } from '../../src/lib/linear-regex.ts';
@@ -19,6 +20,28 @@ describe('compileLinearRegex', () => {
     expect(compileLinearRegex('^(low|high)$').test('high')).toBe(true);
     expect(compileLinearRegex('^(low|high)$').test('highest')).toBe(false);
     expect(compileLinearRegex('priority', 'i').test('My PRIORITY queue')).toBe(true);
+  });
+
+  test.each([
+    '^genesys\\.cloud$',
+    '^(low|high)$',
+    'a(?:b|c|)d',
+    '^$',
+    '(a|b)',
+    'x-y z\\/',
+    '^a|b$',
+  ])('a plain pattern means the same as any other: %s', (pattern) => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[a-d./highlow|$^\n -]{0,8}$/), (text) => {
+        const plain = compileLinearRegex(pattern);
+        const general = compileLinearRegex(`(?:${pattern}){1}`);
+        expect(plain.test(text)).toBe(general.test(text));
+      }),
+    );
+    for (const text of ['genesys.cloud', 'genesysxcloud', 'low', 'high', 'lower', 'ad', 'abd']) {
+      const general = compileLinearRegex(`(?:${pattern}){1}`);
+      expect(compileLinearRegex(pattern).test(text)).toBe(general.test(text));
+    }
   });
 
   test('a catastrophic pattern is answered at once', () => {

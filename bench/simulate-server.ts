@@ -1,0 +1,113 @@
+// POST /simulate and, beside it, the same request answered with a ready text of the same length,
+// without anything else and with the bare pipeline function, in a process of its own. Over IPC: `port`, then on `cpu` the process' CPU time in microseconds, on
+// `pipeline` the time of the bare pipeline function in microseconds.
+import { randomUUID } from 'node:crypto';
+import { entryBytes } from '../src/aws/event-bridge.ts';
+import { openSchemaFile } from '../src/events/event-schemas.ts';
+import { openPipeline } from '../src/events/live-pipeline.ts';
+import { createSampleEvent } from '../src/events/sample-event.ts';
+import { createSimulator } from '../src/events/simulator.ts';
+import type { Role, Route } from '../src/http/route.ts';
+import { createHttpServer } from '../src/http/server.ts';
+import { simulateRoute } from '../src/http/simulate.ts';
+import { createHealth } from '../src/lib/health.ts';
+import { createLogger } from '../src/lib/logger.ts';
+import { createMetricsRegistry } from '../src/lib/metrics.ts';
+
+const PIPELINE_RUNS = 20_000;
+const EVENT_ID = '0196f0a0-1111-7222-8333-944444444444';
+
+const log = createLogger({ level: 'silent' });
+const registry = createMetricsRegistry();
+const limits = { timeoutMs: 1000, maxDepth: 200, maxSequence: 10_000 };
+const schema = await openSchemaFile({ path: 'config/event-schema.json', mode: 'enforce', log });
+const pipeline = await openPipeline({
+  filterFile: 'config/event-filter.json',
+  expressionFile: 'config/event-transform.jsonata',
+  limits,
+  schema,
+  log,
+});
+const simulator = createSimulator({
+  pipeline,
+  entryLimits: { bytesOf: entryBytes, maxBytes: 262_144 },
+  expressionLimits: limits,
+  overrides: { timeoutMs: 1000, memoryBytes: 67_108_864 },
+  registry,
+});
+const simulated = simulateRoute({ simulator, overridesAllowed: () => false, maxLineBytes: 65_536 });
+const sample = await simulator.run(simulator.sampleEvent({}));
+const answer = JSON.stringify({
+  status: 'simulated',
+  ...sample,
+  report: simulator.report([sample]),
+});
+const ready = {
+  status: 200,
+  body: answer,
+  headers: { 'content-type': 'application/json; charset=utf-8' },
+};
+const reference: Route = {
+  ...simulated,
+  path: '/reference',
+  operationId: 'reference',
+  handle: async () => ready,
+};
+const bare: Route = {
+  ...simulated,
+  path: '/bare',
+  operationId: 'bare',
+  async handle() {
+    const event = createSampleEvent({}, { uuid: randomUUID, now: () => new Date() });
+    if (pipeline.filter(event).matched) await pipeline.process(event, EVENT_ID);
+    return ready;
+  },
+};
+
+const server = createHttpServer({
+  host: '127.0.0.1',
+  port: 0,
+  trustProxy: 'false',
+  authentication: {
+    schemes: [],
+    authenticate: async () => ({ roles: new Set<Role>(['simulate']) }),
+  },
+  health: createHealth(),
+  log,
+  registry,
+  about: { name: 'bench', version: '0' },
+  status: () => ({}),
+  logLevel: { get: () => 'silent', set: () => undefined },
+  routes: [simulated, reference, bare],
+  limits: {
+    bodyBytes: 1_000_000,
+    heldBodyBytes: 10_000_000,
+    jsonDepth: 64,
+    inFlight: 1000,
+    loopDelayMs: 0,
+    perMinute: 0,
+    headersTimeoutMs: 10_000,
+    bodyTimeoutMs: 10_000,
+  },
+});
+
+async function pipelineMicros(): Promise<number> {
+  const event = createSampleEvent({}, { uuid: () => EVENT_ID, now: () => new Date() });
+  const startedMs = performance.now();
+  for (let run = 0; run < PIPELINE_RUNS; run += 1) {
+    if (pipeline.filter(event).matched) await pipeline.process(event, EVENT_ID);
+  }
+  return ((performance.now() - startedMs) * 1000) / PIPELINE_RUNS;
+}
+
+process.on('message', (message) => {
+  if (message === 'cpu') {
+    const { user, system } = process.cpuUsage();
+    process.send?.(user + system);
+  } else {
+    void pipelineMicros().then((micros) => process.send?.(micros));
+  }
+});
+process.once('disconnect', () => process.exit());
+const { port } = await server.start();
+process.send?.(port);
