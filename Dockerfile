@@ -6,10 +6,17 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
-RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json \
- && rm -rf node_modules \
+RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json --sourceMap false
+# What no running service reads: types, maps, tests, code for bundlers and browsers.
+RUN rm -rf node_modules \
  && npm ci --omit=dev --ignore-scripts \
- && find node_modules -name '*.map' -delete
+ && rm -rf node_modules/.bin \
+ && find node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' \) -delete \
+ && find node_modules -type d \( -name test -o -name tests -o -name docs -o -name examples -o -name 'benchmark*' -o -name .github \) \
+      -execdir test -e package.json \; -prune -exec rm -rf {} + \
+ && find node_modules/@aws-sdk node_modules/@smithy -type d -name dist-es -prune -exec rm -rf {} + \
+ && find node_modules/swagger-ui-dist -type f ! -name package.json ! -name LICENSE ! -name NOTICE \
+      ! -name swagger-ui.css ! -name swagger-ui-bundle.js -delete
 
 FROM node:24-slim
 ARG VERSION=0.1.0
