@@ -26,6 +26,8 @@ export interface ContractOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Values of path parameters by operation and name. Default `unknown`. */
   readonly pathParameters?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Queries by operation, for those that need one. */
+  readonly queries?: Readonly<Record<string, string>>;
   /** Bodies of the streamed media types by media type. Default: one empty line. */
   readonly streams?: Readonly<Record<string, string>>;
 }
@@ -50,7 +52,8 @@ export async function callEveryOperation(options: ContractOptions): Promise<Cont
   for (const [path, operations] of Object.entries(paths)) {
     for (const [method, operation] of Object.entries(operations)) {
       for (const { attempt, request, search } of attemptsOf(operation, options)) {
-        const url = `${options.baseUrl}${fillPath(path, operation, options)}${search ?? ''}`;
+        const query = search ?? options.queries?.[operation.operationId] ?? '';
+        const url = `${options.baseUrl}${fillPath(path, operation, options)}${query}`;
         const answer = await fetch(url, {
           ...request,
           method: method.toUpperCase(),
