@@ -33,7 +33,7 @@ node="$repo/node_modules/.bin/node"
 work="$(mktemp -d)"
 children=()
 cleanup() {
-  for child in "${children[@]}"; do kill -KILL "$child" 2>/dev/null || true; done
+  for child in "${children[@]}"; do { kill -KILL "$child" && wait "$child"; } 2>/dev/null || true; done
   rm -rf "$work"
 }
 trap cleanup EXIT
