@@ -106,10 +106,10 @@ describe('API keys', () => {
   });
 });
 
-test('of 10,000 attempts none gets in; they are limited and counted, and leave no secret behind', async () => {
+test('of 1,000 attempts none gets in; they are limited and counted, and leave no secret behind', async () => {
   await using door = await startWithKeys({ failuresPerMinute: 20 });
   const statuses = new Map<number, number>();
-  for (let round = 0; round < 200; round += 1) {
+  for (let round = 0; round < 20; round += 1) {
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, index) =>
         door.post({ 'x-api-key': `guess-${round}-${index}` }),
@@ -124,7 +124,7 @@ test('of 10,000 attempts none gets in; they are limited and counted, and leave n
   expect(new Set(statuses.keys())).toEqual(new Set([401, 429]));
   expect(statuses.get(401)).toBeLessThanOrEqual(60);
   expect(await door.registry.metrics()).toContain(
-    'bridge_auth_failures_total{reason="unknown_key"} 10000',
+    'bridge_auth_failures_total{reason="unknown_key"} 1000',
   );
   const refused = await door.post({ 'x-api-key': 'guess' });
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
