@@ -74,6 +74,9 @@ export function createAttributesRoute(inheritance: Inheritance): Route {
           warnings: [],
         },
       },
+      403: {
+        description: 'The service lacks customattributes:read or groups:read in Genesys Cloud',
+      },
       422: { description: 'The tree above the organisation is too deep' },
       502: { description: 'Genesys Cloud failed or refused our credentials' },
       503: { description: 'Genesys Cloud asks to wait' },
