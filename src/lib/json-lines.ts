@@ -56,30 +56,44 @@ export function createJsonLinesParser(options: JsonLinesOptions): JsonLinesParse
   }
 
   function finish(lines: JsonLine[], cutOff = false): void {
-    line += 1;
     const [first] = pieces;
     const bytes = first === undefined || pieces.length === 1 ? first : Buffer.concat(pieces);
     const total = lineBytes;
     pieces = [];
     lineBytes = 0;
     keptBytes = 0;
-    if (bytes === undefined) return;
-    if (total > options.maxLineBytes) {
+    if (bytes === undefined) {
+      line += 1;
+    } else if (total > options.maxLineBytes) {
+      line += 1;
       lines.push(bad(bytes, total, 'too long'));
-      return;
+    } else {
+      read(lines, bytes, 0, total, cutOff);
     }
+  }
+
+  /** A whole line, which lies in `buffer` from `start` to `end`. */
+  function read(
+    lines: JsonLine[],
+    buffer: Buffer,
+    start: number,
+    end: number,
+    cutOff = false,
+  ): void {
+    line += 1;
     // Files from Windows often begin with a byte order mark, which JSON.parse refuses.
-    const decoded = bytes.toString('utf8');
+    const decoded = buffer.toString('utf8', start, end);
     const text = line === 1 && decoded.startsWith('\uFEFF') ? decoded.slice(1) : decoded;
     if (text.trim() === '') return;
+    const bytes = end - start;
     if (cutOff) {
-      lines.push(bad(bytes, bytes.length, 'incomplete'));
+      lines.push(bad(buffer.subarray(start, end), bytes, 'incomplete'));
       return;
     }
     try {
-      lines.push({ line, ok: true, value: JSON.parse(text) as unknown, bytes: bytes.length });
+      lines.push({ line, ok: true, value: JSON.parse(text) as unknown, bytes });
     } catch {
-      lines.push(bad(bytes, bytes.length, 'not JSON'));
+      lines.push(bad(buffer.subarray(start, end), bytes, 'not JSON'));
     }
   }
 
@@ -93,8 +107,13 @@ export function createJsonLinesParser(options: JsonLinesOptions): JsonLinesParse
         end !== -1;
         end = buffer.indexOf(LINE_FEED, start)
       ) {
-        keep(buffer.subarray(start, end));
-        finish(lines);
+        if (lineBytes === 0 && end - start <= options.maxLineBytes) {
+          // Nearly every line lies in one chunk: it is read where it is.
+          read(lines, buffer, start, end);
+        } else {
+          keep(buffer.subarray(start, end));
+          finish(lines);
+        }
         start = end + 1;
       }
       keep(buffer.subarray(start));
