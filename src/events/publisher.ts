@@ -1,6 +1,7 @@
-import { BridgeError, coerceError, UpstreamError } from '../errors.ts';
+import { BridgeError, coerceError, type FailureKind, UpstreamError } from '../errors.ts';
 import { fullJitterMs, type Sleep } from '../lib/retry.ts';
 import { createBusGate } from './bus-gate.ts';
+import { createBusWatch } from './bus-watch.ts';
 import { createInFlightLimit } from './in-flight-limit.ts';
 import type { Job } from './job.ts';
 import type { BusEntry, EventBus, PutOutcome } from './ports.ts';
@@ -61,16 +62,11 @@ export interface Publisher {
   stop(): void;
 }
 
-/** So many calls in a row, over so long, with nothing accepted: the bus is away. */
-const OUTAGE_CALLS = 5;
-const OUTAGE_MS = 1000;
-/** After so many failed calls an event goes alone, to see whether it is its own fault. */
-const SUSPECT_AFTER = 3;
-
 export function createPublisher(options: PublisherOptions): Publisher {
   const { bus, lingerMs, maxInFlight, retry, onAccepted, onRefused, random } = options;
   const aborted = new AbortController();
   const limit = createInFlightLimit(maxInFlight);
+  const watch = createBusWatch();
   const roomWakeup = createWakeup();
   const idleWakeup = createWakeup();
   const queue = createPublishQueue({
@@ -93,9 +89,6 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let paused = false;
   let draining = false;
   let lingerTimer: NodeJS.Timeout | undefined;
-  let lastAcceptedMs = performance.now();
-  let failedCalls = 0;
-  let lastFailedAlone: Job | undefined;
 
   const canSend = () =>
     gate.open && !paused && queue.size > 0 && inFlight < limit.value && !aborted.signal.aborted;
@@ -161,13 +154,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
     const throttled = isThrottled(code, error);
     if (throttled) limit.throttled(startedMs);
-    if (kind === 'systemic') gate.close(error);
-    else countFailure(error, undefined);
+    const own = only !== undefined && !throttled && gate.open && watch.isToBlame(only);
+    noteFailure(error, kind, undefined);
     const afterMs = error instanceof UpstreamError ? error.retryAfterMs : undefined;
     for (const job of batch) {
-      // Alone, and others came through since it failed before: then the failure is its own.
-      const own = job.alone && !throttled && gate.open && lastAcceptedMs > job.lastFailedAtMs;
-      job.alone ||= !throttled && gate.open && job.callFailures >= SUSPECT_AFTER;
+      if (!throttled && gate.open) job.alone = watch.isSuspect(job);
       repeat(job, { code, message: error.message }, own, afterMs);
     }
     return false;
@@ -181,15 +172,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
   ): boolean {
     const accepted = batch.filter((_, index) => outcomes[index]?.accepted === true);
     if (accepted.length > 0) {
-      lastAcceptedMs = performance.now();
-      failedCalls = 0;
-      lastFailedAlone = undefined;
+      watch.accepted();
       limit.succeeded();
       onAccepted(accepted);
       if (accepted.length === batch.length) return true;
     }
-    let systemic: PutOutcome | undefined;
-    let waits: PutOutcome | undefined;
+    // Where no entry of several was accepted, the bus is as likely to blame as the entries.
+    const mayBeOwn = gate.open && (accepted.length > 0 || batch.length === 1);
+    let systemic: Refused | undefined;
+    let waits: Refused | undefined;
     for (const [index, job] of batch.entries()) {
       const outcome = outcomes[index] ?? MISSING_OUTCOME;
       if (outcome.accepted) continue;
@@ -201,27 +192,26 @@ export function createPublisher(options: PublisherOptions): Publisher {
       if (outcome.kind === 'systemic') systemic = outcome;
       const throttled = isThrottled(outcome.code);
       if (throttled) limit.throttled(startedMs);
-      repeat(job, outcome, outcome.kind === 'retry' && !throttled && gate.open, undefined);
+      if (!throttled && gate.open) job.alone = watch.isSuspect(job);
+      repeat(job, outcome, mayBeOwn && outcome.kind === 'retry' && !throttled, undefined);
     }
-    if (accepted.length > 0 || waits === undefined || waits.accepted) return true;
-    const error = new BridgeError(waits.message, { code: waits.code, kind: waits.kind });
-    if (systemic === undefined) countFailure(error, batch.length === 1 ? batch[0] : undefined);
-    else gate.close(error);
+    if (accepted.length > 0 || waits === undefined) return true;
+    const { code, kind } = systemic ?? waits;
+    const error = new BridgeError(waits.message, { code, kind });
+    noteFailure(error, kind, batch.length === 1 ? batch[0] : undefined);
     return false;
   }
 
-  function countFailure(error: Error, alone: Job | undefined): void {
-    // One bad event that fails again and again is no outage.
-    if (alone !== undefined && alone === lastFailedAlone) return;
-    lastFailedAlone = alone;
-    failedCalls += 1;
-    const silentMs = performance.now() - lastAcceptedMs;
-    if (failedCalls >= OUTAGE_CALLS && silentMs >= OUTAGE_MS && gate.open) gate.close(error);
+  /** Nothing of a call was accepted. */
+  function noteFailure(error: Error, kind: FailureKind, only: Job | undefined): void {
+    const isOutage = watch.failed(only);
+    if (kind === 'systemic' || (isOutage && gate.open)) gate.close(error);
   }
 
   function repeat(job: Job, why: Refusal, own: boolean, afterMs: number | undefined): void {
+    // While the gate is closed it sets the pace, and nothing is held against an event.
     if (own) job.retries += 1;
-    else job.callFailures += 1;
+    else if (gate.open) job.callFailures += 1;
     if (job.retries > retry.maxRetries) {
       job.retries = retry.maxRetries;
       onRefused(job, why);
@@ -229,7 +219,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
     options.onRetry?.(why.code);
     job.lastFailedAtMs = performance.now();
-    const failures = Math.max(job.retries, job.callFailures, 1);
+    const failures = gate.open ? Math.max(job.retries, job.callFailures) : 1;
     queue.delay(job, afterMs ?? fullJitterMs(retry, failures, random));
   }
 
@@ -291,7 +281,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
 }
 
-const MISSING_OUTCOME: PutOutcome = {
+type Refused = Extract<PutOutcome, { accepted: false }>;
+
+const MISSING_OUTCOME: Refused = {
   accepted: false,
   code: 'missing_outcome',
   message: 'The bus did not say what became of this entry',
