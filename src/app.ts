@@ -71,7 +71,7 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
     },
     toggleDebugLog() {
       log.level = log.level === 'debug' ? config.LOG_LEVEL : 'debug';
-      log.warn({ level: log.level }, 'Log level changed');
+      log.warn({ logLevel: log.level }, 'Log level changed');
     },
   };
 }

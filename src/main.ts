@@ -60,7 +60,7 @@ async function serve(): Promise<void> {
   } catch (error) {
     if (error instanceof ConfigError) {
       process.stderr.write(
-        `The configuration is not usable:\n${error.problems.map((problem) => `  - ${problem}\n`).join('')}` +
+        `The service cannot start like this (${error.code}):\n${error.problems.map((problem) => `  - ${problem}\n`).join('')}` +
           'See .env.example and the README for every setting.\n',
       );
     } else {

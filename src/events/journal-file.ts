@@ -25,7 +25,7 @@ const LAYOUT = `
 
 const WAY_OUT =
   'Nothing was changed. Move the file (and its -wal file) away to start with an empty journal, ' +
-  'or salvage it first with: sqlite3 <file> .recover';
+  'or salvage it first: docs/runbook.md, "The journal is damaged"';
 
 /**
  * Opens or creates the file, for this process alone: the lock goes with the process, also when

@@ -220,7 +220,7 @@ function logLevel({ logLevel }: ProbeOptions): Route {
       const before = logLevel.get();
       const { level } = body as { level: string };
       logLevel.set(level);
-      log.info({ level, before }, 'Log level changed');
+      log.info({ logLevel: level, before }, 'Log level changed');
       return { status: 200, body: { level, before } };
     },
   };

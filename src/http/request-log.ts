@@ -17,7 +17,6 @@ export function createRequestLog(options: {
   function facts(request: IncomingMessage, response: ServerResponse): Record<string, unknown> {
     const exchange = exchanges.of(request);
     return {
-      traceId: exchange.trace.traceId,
       method: request.method,
       path: pathOf(request),
       // nginx's number for a caller that left, as in the metrics.
@@ -39,6 +38,9 @@ export function createRequestLog(options: {
     serializers: { req: () => undefined, err: describeError },
     customLogLevel(request, response, error) {
       if (exchanges.of(request).turnedAway) return 'silent';
+      // An unready probe comes every few seconds; what is down has been logged by its own part.
+      if (exchanges.of(request).route?.probe === true && response.statusCode === 503)
+        return 'debug';
       if (response.statusCode === 500) return 'error';
       if (error !== undefined && problemOf(error).status >= 500) return 'warn';
       if (response.statusCode >= 500) return 'warn';
