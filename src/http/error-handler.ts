@@ -131,13 +131,19 @@ export function describeError(thrown: unknown): Record<string, unknown> {
   return {
     type: error.name,
     code: problem.code,
-    message: error.message,
+    message: problem.errors.length === 0 ? error.message : placesOf(problem),
     ...(problem.status === 500 ? { stack: error.stack } : {}),
     ...(error instanceof UpstreamError
       ? { service: error.service, status: error.status, correlationId: error.correlationId }
       : {}),
     ...(error.cause instanceof Error ? { cause: describeCause(error.cause) } : {}),
   };
+}
+
+/** What is wrong with a request may quote it; where it is wrong does not. */
+function placesOf({ errors }: Problem): string {
+  const places = errors.slice(0, 10).map(({ where }) => where);
+  return `Wrong at: ${places.join(', ')}${errors.length > places.length ? ', …' : ''}`;
 }
 
 function describeCause(cause: Error): string {

@@ -36,18 +36,17 @@ export async function startApp(environment: Environment): Promise<TestApp> {
     // The AWS SDK reads its credentials from nowhere else.
     if (/^AWS_(?:ACCESS|SECRET)/.test(name)) process.env[name] = value;
   }
-  const app = createApp(
-    loadConfig({
-      HOST: '127.0.0.1',
-      PORT: '0',
-      JOURNAL_PATH: join(folder, 'journal.db'),
-      FINGERPRINT_PATH: join(folder, 'fingerprints.db'),
-      GENESYS_RETRY_BASE_MS: '5',
-      GENESYS_RETRY_MAX_MS: '50',
-      ...environment,
-    }),
-    { log: createLogger({ level: 'debug', destination }) },
-  );
+  const config = loadConfig({
+    HOST: '127.0.0.1',
+    PORT: '0',
+    LOG_LEVEL: 'debug',
+    JOURNAL_PATH: join(folder, 'journal.db'),
+    FINGERPRINT_PATH: join(folder, 'fingerprints.db'),
+    GENESYS_RETRY_BASE_MS: '5',
+    GENESYS_RETRY_MAX_MS: '50',
+    ...environment,
+  });
+  const app = createApp(config, { log: createLogger({ level: config.LOG_LEVEL, destination }) });
   const stop = async () => {
     await app.stop();
     await rm(folder, { recursive: true, force: true });
