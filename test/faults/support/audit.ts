@@ -1,0 +1,155 @@
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
+import {
+  type SandboxProcess,
+  type ServiceProcess,
+  startProcess,
+  startSandboxProcess,
+} from '../../support/processes.ts';
+
+/** What became of the events: the numbers that every fault test prints. */
+export interface Audit {
+  readonly sent: number;
+  readonly taken: number;
+  readonly published: number;
+  readonly deadLettered: number;
+  /** Accepted by the bus more than once, always under the same id. */
+  readonly duplicates: number;
+  /** Taken, and neither on the bus nor in the dead-letter queue. */
+  readonly lost: readonly string[];
+  /** On the bus, but never sent. */
+  readonly invented: number;
+}
+
+export interface Scene {
+  readonly sandbox: SandboxProcess;
+  readonly journalPath: string;
+  /** Starts the service; it is ended after the test. */
+  start(settings?: Readonly<Record<string, string>>): Promise<ServiceProcess>;
+  post(path: string, body?: unknown): Promise<unknown>;
+  get<T>(path: string): Promise<T>;
+  remove(path: string): Promise<void>;
+  setTraffic(perSecond: number | 'max'): Promise<void>;
+  /** Remembers which events the journal says were taken; the service must not run. */
+  noteTaken(): void;
+  /** Waits until every event and letter is settled. */
+  settled(service: ServiceProcess): Promise<void>;
+  audit(title: string): Promise<Audit>;
+}
+
+interface Status {
+  readonly worker: { readonly journal: { readonly events: number; readonly letters: number } };
+  readonly pipeline: Readonly<Record<string, number>>;
+}
+
+/** A sandbox and the service as processes of their own, and an audit of what became of the events. */
+export async function createScene(
+  sandboxOptions: Readonly<Record<string, string>> = {},
+): Promise<Scene> {
+  const folder = mkdtempSync(join(tmpdir(), 'faults-'));
+  const sandbox = await startSandboxProcess({
+    SANDBOX_RATE: '0',
+    SANDBOX_MALFORMED_SHARE: '0.02',
+    ...sandboxOptions,
+  });
+  const services: ServiceProcess[] = [];
+  const journalPath = join(folder, 'journal.db');
+  const taken = new Set<string>();
+  onTestFinished(async () => {
+    for (const service of services) await service.stop('SIGKILL');
+    await sandbox.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const admin = `${sandbox.url}/_sandbox`;
+  async function get<T>(path: string): Promise<T> {
+    return (await (await fetch(admin + path)).json()) as T;
+  }
+  async function post(path: string, body: unknown = {}): Promise<unknown> {
+    const answer = await fetch(admin + path, { method: 'POST', body: JSON.stringify(body) });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`);
+    return text === '' ? undefined : JSON.parse(text);
+  }
+
+  return {
+    sandbox,
+    journalPath,
+    get,
+    post,
+    async remove(path) {
+      await fetch(admin + path, { method: 'DELETE' });
+    },
+    async setTraffic(perSecond) {
+      await post('/traffic', { perSecond });
+    },
+    async start(settings = {}) {
+      const service = await startProcess({
+        ...sandbox.environment,
+        JOURNAL_PATH: journalPath,
+        FINGERPRINT_PATH: join(folder, 'fingerprints.db'),
+        EVENT_DEDUPE_ROWS: '1000000',
+        HTTP_RATE_LIMIT_PER_MINUTE: '0',
+        ...settings,
+      });
+      services.push(service);
+      return service;
+    },
+    noteTaken() {
+      // A copy: the crash must be recovered by the service, not by this test.
+      const copy = join(folder, 'copy.db');
+      for (const end of ['', '-wal']) {
+        rmSync(copy + end, { force: true });
+        if (existsSync(journalPath + end)) copyFileSync(journalPath + end, copy + end);
+      }
+      const database = new DatabaseSync(copy);
+      for (const { key } of database.prepare('SELECT key FROM seen').iterate()) {
+        taken.add(String(key).split(' ')[0] ?? '');
+      }
+      database.close();
+    },
+    async settled(service) {
+      for (let quiet = 0; quiet < 3; ) {
+        await sleep(100);
+        const answer = await fetch(`${service.url}/status`).catch(() => undefined);
+        if (answer?.status !== 200) continue;
+        const { worker } = (await answer.json()) as Status;
+        quiet = worker.journal.events + worker.journal.letters === 0 ? quiet + 1 : 0;
+      }
+    },
+    async audit(title) {
+      const published = await get<readonly string[]>('/events/ids');
+      const { letters } = await get<{ letters: readonly { body: string }[] }>(
+        '/dead-letters?limit=1000000',
+      );
+      const sent = new Set<string>();
+      for (const expectation of ['matching', 'invalid']) {
+        for (const id of await get<string[]>(`/stream/ids?expectation=${expectation}`)) {
+          sent.add(id);
+        }
+      }
+      const distinct = new Set(published);
+      const buried = new Set(
+        letters.map(({ body }) => (JSON.parse(body) as { eventId: string }).eventId),
+      );
+      const audit: Audit = {
+        sent: sent.size,
+        taken: taken.size,
+        published: distinct.size,
+        deadLettered: letters.length,
+        duplicates: published.length - distinct.size,
+        lost: [...taken].filter((id) => !distinct.has(id) && !buried.has(id)),
+        invented: [...distinct].filter((id) => !sent.has(id)).length,
+      };
+      console.log(
+        `${title}: sent ${audit.sent}, taken ${audit.taken}, published ${audit.published}, ` +
+          `dead-lettered ${audit.deadLettered}, duplicates ${audit.duplicates}, lost = ${audit.lost.length}`,
+      );
+      return audit;
+    },
+  };
+}
