@@ -220,6 +220,8 @@ function logLevel({ logLevel }: ProbeOptions): Route {
       const before = logLevel.get();
       const { level } = body as { level: string };
       logLevel.set(level);
+      // The logger of this very request is a child that still has the old one.
+      log.level = level;
       log.info({ logLevel: level, before }, 'Log level changed');
       return { status: 200, body: { level, before } };
     },

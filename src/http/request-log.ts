@@ -56,9 +56,12 @@ export function createRequestLog(options: {
   });
 
   return (request, response) => {
-    // pino-http's logger is a child with a level of its own: it has to follow a change.
-    if (write.logger.level !== log.level) write.logger.level = log.level;
+    // Children have levels of their own: pino-http's logger and those of requests that are still
+    // going on have to follow a change.
+    const isChanged = write.logger.level !== log.level;
+    if (isChanged) write.logger.level = log.level;
     write(request, response);
+    if (isChanged) for (const open of exchanges.all) open.request.log.level = log.level;
     request.log.setBindings({ traceId: exchanges.of(request).trace.traceId });
   };
 }

@@ -1,0 +1,102 @@
+// The log level can be changed while the service runs, by a route and by a signal.
+import { afterEach, expect, test } from 'vitest';
+import { sendRaw } from './http/support/raw-http.ts';
+import { startAppWithSandbox, until } from './support/app.ts';
+import { startProcess, startSandboxProcess } from './support/processes.ts';
+
+const running: { stop(): Promise<unknown> }[] = [];
+afterEach(async () => {
+  for (const one of running.splice(0).toReversed()) await one.stop();
+});
+
+test('POST /log-level holds for every part at once, and for requests that are going on', async () => {
+  const app = await startAppWithSandbox({}, { LOG_LEVEL: 'fatal', GENESYS_MAX_TRIES: '3' });
+  running.push(app);
+  await app.ready();
+  const messages = () => app.log.map(({ msg }) => String(msg));
+  const setLevel = async (level: string) => {
+    expect(await (await app.post('/log-level', { level })).json()).toMatchObject({ level });
+  };
+  /** A request that begins now and ends when told. */
+  function openImport(): () => Promise<void> {
+    const body = new TransformStream<Uint8Array, Uint8Array>();
+    const answer = app.get('/map?orgId=acme', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: body.readable,
+      duplex: 'half',
+    });
+    const writer = body.writable.getWriter();
+    // Nothing is sent before there is something to send.
+    const begun = writer.write(Buffer.from('\n'));
+    return async () => {
+      await begun;
+      await writer.write(Buffer.from('{"ticketId":"T1"}\n'));
+      await writer.close();
+      await (await answer).text();
+    };
+  }
+  /** Makes the Genesys client and the HTTP server say something at level debug. */
+  async function provoke(id: string): Promise<void> {
+    app.sandbox.faults.add({ target: 'genesys.customattributes.batch', status: 503, times: 1 });
+    await app.post('/map', { orgId: 'acme', records: [{ ticketId: id }] });
+    await sendRaw(Number(new URL(app.url).port), 'this is not HTTP\r\n\r\n');
+  }
+  const openRequests = async () =>
+    Number(
+      /^bridge_http_in_flight (\d+)$/m.exec(await (await app.get('/metrics')).text())?.[1] ?? NaN,
+    );
+
+  const finishFirst = openImport();
+  await until(async () => (await openRequests()) >= 2, 'the import');
+  await provoke('T1');
+  expect(messages()).toEqual([]);
+
+  await setLevel('debug');
+  expect(messages()).toEqual(['Log level changed', 'POST /log-level 200']);
+  await provoke('T2');
+  await finishFirst();
+  await until(() => messages().filter((text) => text === 'POST /map 200').length === 2, 'lines');
+  expect(messages()).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^Again after: Genesys call write_attributes/),
+      'What was sent is not a valid HTTP request.',
+    ]),
+  );
+
+  const finishSecond = openImport();
+  await until(async () => (await openRequests()) >= 2, 'the import');
+  await setLevel('error');
+  const before = app.log.length;
+  await provoke('T3');
+  await finishSecond();
+  await app.get('/version');
+  expect(messages().slice(before)).toEqual([]);
+  expect((await app.post('/log-level', { level: 'loud' })).status).toBe(400);
+});
+
+test('SIGUSR2 switches debug lines on and off again', async () => {
+  const sandbox = await startSandboxProcess();
+  running.push(sandbox);
+  const service = await startProcess(
+    { ...sandbox.environment, WORKER_ENABLED: 'false', FINGERPRINT_PATH: ':memory:' },
+    { waitFor: '/readyz' },
+  );
+  running.push(service);
+  const port = Number(new URL(service.url).port);
+  const changes = () => service.log.filter(({ msg }) => msg === 'Log level changed').length;
+  const debugLines = () => service.log.filter(({ level }) => level === 'debug').length;
+
+  await sendRaw(port, 'nonsense\r\n\r\n');
+  service.child.kill('SIGUSR2');
+  await until(() => changes() === 1, 'the first change');
+  expect(debugLines()).toBe(0);
+  await sendRaw(port, 'nonsense\r\n\r\n');
+  await until(() => debugLines() === 1, 'a debug line');
+  service.child.kill('SIGUSR2');
+  await until(() => changes() === 2, 'the second change');
+  await sendRaw(port, 'nonsense\r\n\r\n');
+  await (await fetch(`${service.url}/nowhere`)).text();
+  await until(() => service.log.some(({ msg }) => msg === 'GET /nowhere 404'), 'the last line');
+  expect(debugLines()).toBe(1);
+}, 60_000);
