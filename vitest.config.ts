@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/faults/**'],
     reporters: ['default', './test/support/summary-reporter.ts'],
+    setupFiles: ['test/support/patience.ts'],
     testTimeout: 15_000,
     hookTimeout: 15_000,
     // Two cores: more workers than that only make time limits unreliable.

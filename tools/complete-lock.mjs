@@ -3,7 +3,7 @@
 // file. Run it after adding or updating packages: node tools/complete-lock.mjs
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const SYSTEMS = [
+const SYSTEMS = new Set([
   'aix',
   'android',
   'darwin',
@@ -14,8 +14,8 @@ const SYSTEMS = [
   'openharmony',
   'sunos',
   'win32',
-];
-const PROCESSORS = [
+]);
+const PROCESSORS = new Set([
   'arm',
   'arm64',
   'ia32',
@@ -26,13 +26,12 @@ const PROCESSORS = [
   's390x',
   'wasm32',
   'x64',
-];
+]);
 
-/**
- * @typedef {{ version?: string, dev?: boolean, optionalDependencies?: Record<string, string> }} Entry
- * @type {{ packages: Record<string, Entry> }}
- */
-const lock = JSON.parse(readFileSync('package-lock.json', 'utf8'));
+/** @typedef {{ version?: string, dev?: boolean, optionalDependencies?: Record<string, string> }} Entry */
+const lock = /** @type {{ packages: Record<string, Entry> }} */ (
+  JSON.parse(readFileSync('package-lock.json', 'utf8'))
+);
 let added = 0;
 for (const [path, { dev, optionalDependencies = {} }] of Object.entries(lock.packages)) {
   for (const [name, version] of Object.entries(optionalDependencies)) {
@@ -43,8 +42,8 @@ for (const [path, { dev, optionalDependencies = {} }] of Object.entries(lock.pac
       continue;
     }
     const words = name.split('/').pop()?.split(/[-.]/) ?? [];
-    const os = words.filter((word) => SYSTEMS.includes(word));
-    const cpu = words.filter((word) => PROCESSORS.includes(word));
+    const os = words.filter((word) => SYSTEMS.has(word));
+    const cpu = words.filter((word) => PROCESSORS.has(word));
     if (os.length !== 1) continue;
     const libc = words.some((word) => word.startsWith('musl')) ? 'musl' : 'glibc';
     const entry = {
