@@ -1,3 +1,4 @@
+import { createFifo } from './fifo.ts';
 import { createJob, type Job } from './job.ts';
 import type { Journal } from './journal.ts';
 import type { BusEntry, RawEvent } from './ports.ts';
@@ -34,8 +35,7 @@ const LOAD_JOBS = 256;
 
 export function createBacklog(options: BacklogOptions): Backlog {
   const { journal, maxJobs, maxBytes } = options;
-  let jobs: Job[] = [];
-  let head = 0;
+  const jobs = createFifo<Job>();
   let inMemory = 0;
   let bytes = 0;
   let loading = true;
@@ -74,21 +74,15 @@ export function createBacklog(options: BacklogOptions): Backlog {
       }
     },
     next() {
-      if (head === jobs.length) {
-        jobs = [];
-        head = 0;
-        load();
-      }
-      const job = jobs[head];
-      if (job !== undefined) head += 1;
-      return job;
+      if (jobs.size === 0) load();
+      return jobs.shift();
     },
     release(job) {
       inMemory -= 1;
       bytes -= job.bytes;
     },
     get waiting() {
-      return jobs.length - head;
+      return jobs.size;
     },
     get inMemory() {
       return inMemory;

@@ -1,3 +1,4 @@
+import { createFifo } from './fifo.ts';
 import type { Job } from './job.ts';
 
 export interface PublishQueueOptions {
@@ -32,30 +33,13 @@ const SLOT_MS = 25;
 export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
   const { maxEntries, maxBytes, onDue } = options;
   const slots = new Map<number, { timer: NodeJS.Timeout; jobs: Job[] }>();
-  let again: Job[] = [];
-  let fresh: Job[] = [];
-  let head = 0;
+  const again = createFifo<Job>();
+  const fresh = createFifo<Job>();
   let bytes = 0;
   let delayed = 0;
 
-  const size = () => again.length + fresh.length - head;
-
-  function peek(): Job | undefined {
-    return again[0] ?? fresh[head];
-  }
-
-  function shift(job: Job): void {
-    bytes -= job.entryBytes;
-    if (again.length > 0) {
-      again.shift();
-      return;
-    }
-    head += 1;
-    if (head === fresh.length) {
-      fresh = [];
-      head = 0;
-    }
-  }
+  const size = () => again.size + fresh.size;
+  const peek = () => again.peek() ?? fresh.peek();
 
   return {
     add(job) {
@@ -74,8 +58,10 @@ export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
         const jobs = slots.get(slot)?.jobs ?? [];
         slots.delete(slot);
         delayed -= jobs.length;
-        again = [...again, ...jobs];
-        for (const { entryBytes } of jobs) bytes += entryBytes;
+        for (const job of jobs) {
+          again.push(job);
+          bytes += job.entryBytes;
+        }
         onDue();
       };
       slots.set(slot, { timer: setTimeout(due, slot * SLOT_MS - performance.now()), jobs: [job] });
@@ -85,8 +71,9 @@ export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
       let size = 0;
       for (let job = peek(); job !== undefined && batch.length < maxEntries; job = peek()) {
         if (batch.length > 0 && (job.alone || size + job.entryBytes > maxBytes)) break;
-        shift(job);
+        (again.size > 0 ? again : fresh).shift();
         batch.push(job);
+        bytes -= job.entryBytes;
         size += job.entryBytes;
         if (job.alone) break;
       }
@@ -102,7 +89,7 @@ export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
       return delayed;
     },
     get oldestMs() {
-      return again.length > 0 ? 0 : (fresh[head]?.queuedAtMs ?? 0);
+      return again.size > 0 ? 0 : (fresh.peek()?.queuedAtMs ?? 0);
     },
     stop() {
       for (const { timer } of slots.values()) clearTimeout(timer);

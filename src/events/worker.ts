@@ -8,6 +8,7 @@ import { createDeadLetterSender } from './dead-letters.ts';
 import { createIntake } from './intake.ts';
 import type { Job } from './job.ts';
 import type { Journal } from './journal.ts';
+import { keepRunning } from './keep-running.ts';
 import { createLedger, type TakenEvent } from './ledger.ts';
 import { type Failure, letterOfJob } from './letter.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -228,21 +229,14 @@ export function createWorker(options: WorkerOptions): Worker {
     return sleep(READ_REST * (performance.now() - startedMs), signal);
   }
 
-  /** A loop ends only with its signal; anything else is a bug, or a disk that cannot be read. */
-  async function keepRunning(
+  /** Each part runs in a loop of its own, until its signal. */
+  function run(
     name: string,
-    run: (signal: AbortSignal) => Promise<unknown>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await run(signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        log.error({ err: error, loop: name }, 'A loop of the worker failed and starts again');
-        await sleep(backOff.baseMs, signal).catch(() => undefined);
-      }
-    }
+    part: { run(signal: AbortSignal): Promise<unknown> },
+    { signal }: AbortController,
+  ) {
+    const loop = (signal: AbortSignal) => part.run(signal);
+    return keepRunning({ name, run: loop, signal, restMs: backOff.baseMs, log, sleep });
   }
 
   async function drain(signal: AbortSignal): Promise<void> {
@@ -259,10 +253,10 @@ export function createWorker(options: WorkerOptions): Worker {
       if (loops.length > 0) throw new Error('A worker runs once');
       state = 'running';
       loops = [
-        keepRunning('reader', (signal) => reader.run(signal), reading.signal),
-        keepRunning('publisher', (signal) => publisher.run(signal), running.signal),
-        keepRunning('dead letters', (signal) => sender.run(signal), running.signal),
-        keepRunning('transform', (signal) => transformer.run(signal), running.signal),
+        run('reader', reader, reading),
+        run('publisher', publisher, running),
+        run('dead letters', sender, running),
+        run('transform', transformer, running),
       ];
     },
     async stop(signal = AbortSignal.timeout(10_000)) {

@@ -104,6 +104,63 @@ describe('from the stream to the bus', () => {
     expect(stats.counts).toMatchObject({ ingested: 2, published: 1, failed: 1 });
   });
 
+  test('holds everything while the schema is not there, and blames no event', async () => {
+    const sandbox = await sandboxForTest();
+    const good = await workerOn(sandbox);
+    let missing = true;
+    const { worker, journal, stats } = await workerOn(sandbox, {
+      worker: {
+        pipeline: {
+          versions: good.pipeline.versions,
+          filter: (event) => good.pipeline.filter(event),
+          process: async (event, eventId) =>
+            missing
+              ? {
+                  ok: false,
+                  stage: 'validate',
+                  kind: 'systemic',
+                  code: 'schema_missing',
+                  message: 'not there yet',
+                  issues: [],
+                }
+              : good.pipeline.process(event, eventId),
+        },
+      },
+    });
+    worker.start();
+    sandbox.emit(interactions(20));
+    await until(() => expect(journal.events).toBe(20));
+    await until(() => expect(worker.status().worker).toMatchObject({ held: true }));
+    expect(stats.counts).toMatchObject({ published: 0, failed: 0 });
+    missing = false;
+    await until(() => expect(stats.counts.published).toBe(20));
+  });
+
+  test('an exception of the pipeline costs one event, not the worker', async () => {
+    const sandbox = await sandboxForTest();
+    const good = await workerOn(sandbox);
+    const poison = interaction();
+    const { worker, stats } = await workerOn(sandbox, {
+      worker: {
+        pipeline: {
+          versions: good.pipeline.versions,
+          filter(event) {
+            if (event['resourceType'] === 'boom') throw new Error('a bug in the filter');
+            return good.pipeline.filter(event);
+          },
+          async process(event, eventId) {
+            if (eventId === poison.id) throw new Error('a bug in the transform');
+            return good.pipeline.process(event, eventId);
+          },
+        },
+      },
+    });
+    worker.start();
+    sandbox.emit([interaction({ resourceType: 'boom' }), poison, interaction()]);
+    await until(() => expect(stats.counts).toMatchObject({ published: 1, failed: 2 }));
+    await until(() => expect(sandbox.cloud.deadLetters()).toHaveLength(2));
+  });
+
   test('gives an event without a usable id an id of its own', async () => {
     const sandbox = await sandboxForTest();
     const { worker } = await workerOn(sandbox, { schemaMode: 'off' });

@@ -1,0 +1,34 @@
+/** First in, first out; what was taken out is not kept alive. */
+export interface Fifo<T> {
+  push(item: T): void;
+  peek(): T | undefined;
+  shift(): T | undefined;
+  readonly size: number;
+}
+
+/** `Array.shift` moves all that remain; here that happens once for this many. */
+const COMPACT_AFTER = 256;
+
+export function createFifo<T>(): Fifo<T> {
+  let items: T[] = [];
+  let head = 0;
+
+  return {
+    push(item) {
+      items.push(item);
+    },
+    peek: () => items[head],
+    shift() {
+      const item = items[head];
+      if (head < items.length) head += 1;
+      if (head === items.length || head >= COMPACT_AFTER) {
+        items = items.slice(head);
+        head = 0;
+      }
+      return item;
+    },
+    get size() {
+      return items.length - head;
+    },
+  };
+}
