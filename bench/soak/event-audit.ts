@@ -1,5 +1,6 @@
 import type { Control } from './control.ts';
 import type { JournalCopy } from './journal-copy.ts';
+import type { ConnectionEnd } from './lives.ts';
 import type { Problems } from './problems.ts';
 
 export interface EventNumbers {
@@ -24,11 +25,11 @@ export interface EventNumbers {
 export interface EventAudit {
   /** After each end of the service, before the next start. */
   addJournal(copy: JournalCopy): void;
-  finish(breaks: readonly number[]): Promise<EventNumbers>;
+  finish(ends: readonly ConnectionEnd[]): Promise<EventNumbers>;
 }
 
-/** An event of a connection is not younger than its end; clocks of two processes, seen late. */
-const SLACK_MS = 30_000;
+/** How late a service that is busy may see that a connection has ended. */
+const SLACK_MS = 5_000;
 
 export function createEventAudit(options: {
   readonly control: Control;
@@ -46,8 +47,8 @@ export function createEventAudit(options: {
    * connection are the last that it got: each run of them needs a connection's end of its own, not
    * before the event that was taken before the run.
    */
-  function countNeverTaken(sent: Iterable<string>, breaks: readonly number[]): number {
-    const ends = breaks.toSorted((a, b) => a - b);
+  function countNeverTaken(sent: Iterable<string>, ends: readonly ConnectionEnd[]): number {
+    const inOrder = ends.toSorted((a, b) => a.toMs - b.toMs);
     let nextEnd = 0;
     let missing = 0;
     let run: string[] = [];
@@ -56,8 +57,8 @@ export function createEventAudit(options: {
     function closeRun(afterMs: number): void {
       if (run.length === 0) return;
       missing += run.length;
-      while ((ends[nextEnd] ?? Infinity) < beforeMs) nextEnd += 1;
-      if ((ends[nextEnd] ?? Infinity) <= afterMs + SLACK_MS) nextEnd += 1;
+      while ((inOrder[nextEnd]?.toMs ?? Infinity) < beforeMs) nextEnd += 1;
+      if ((inOrder[nextEnd]?.fromMs ?? Infinity) <= afterMs + SLACK_MS) nextEnd += 1;
       else {
         const what = `${run.length} events from ${run[0]} after ${new Date(beforeMs).toISOString()}`;
         problems.add('sent, never taken, and no connection ended', what);
@@ -88,7 +89,7 @@ export function createEventAudit(options: {
       unsettled = new Set(copy.unsettled);
     },
 
-    async finish(breaks) {
+    async finish(ends) {
       const [matching, invalid, other, accepted, { letters }] = await Promise.all([
         control.get<string[]>('/stream/ids?expectation=matching'),
         control.get<string[]>('/stream/ids?expectation=invalid'),
@@ -124,8 +125,8 @@ export function createEventAudit(options: {
         malformedLines: buried.filter(({ stage }) => stage === 'read').length,
         journalled: unsettled.size,
         lost,
-        neverTaken: countNeverTaken(matching, breaks) + countNeverTaken(invalid, breaks),
-        connectionEnds: breaks.length,
+        neverTaken: countNeverTaken(matching, ends) + countNeverTaken(invalid, ends),
+        connectionEnds: ends.length,
       };
     },
   };

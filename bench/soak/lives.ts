@@ -24,13 +24,19 @@ export interface Life {
   status: Status | undefined;
 }
 
+/** When a connection to the event stream ended, in epoch milliseconds. */
+export interface ConnectionEnd {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 export interface Lives {
   /** The one that runs, if one does. */
   readonly running: Life | undefined;
   /** All of them, oldest first. */
   readonly all: readonly Life[];
-  /** When a connection to the event stream ended, as far as the service knew; epoch milliseconds. */
-  readonly breaks: readonly number[];
+  /** As far as the service knew, and its own ends. */
+  readonly connectionEnds: readonly ConnectionEnd[];
   /** Resolves when `/livez` answers. */
   start(): Promise<void>;
   /** Sends the signal and waits; its exit code, `undefined` when it was killed. */
@@ -51,7 +57,7 @@ export function createLives(options: {
 }): Lives {
   const { environment, problems } = options;
   const all: Life[] = [];
-  const breaks: number[] = [];
+  const connectionEnds: ConnectionEnd[] = [];
   let running: Life | undefined;
   let sampler: NodeJS.Timeout | undefined;
 
@@ -60,7 +66,8 @@ export function createLives(options: {
     for (const entry of log) {
       const message = String(entry['msg'] ?? entry['text']);
       if (message.startsWith('The event stream is not working')) {
-        breaks.push(Date.parse(String(entry['time'])));
+        const atMs = Date.parse(String(entry['time']));
+        connectionEnds.push({ fromMs: atMs, toMs: atMs });
       }
       const is500 = entry['method'] !== undefined && entry['status'] === 500;
       if (entry['level'] === 'error' || entry['level'] === 'fatal' || is500) {
@@ -77,9 +84,10 @@ export function createLives(options: {
     if (life === undefined) return undefined;
     life.ending = true;
     clearInterval(sampler);
+    const fromMs = Date.now();
     const code = await life.process.stop(signal);
     running = undefined;
-    breaks.push(Date.now());
+    connectionEnds.push({ fromMs, toMs: Date.now() });
     readLog(life.process.log);
     return code;
   }
@@ -89,7 +97,7 @@ export function createLives(options: {
       return running;
     },
     all,
-    breaks,
+    connectionEnds,
     async start() {
       const process = await startProcess(environment, {
         waitFor: '/livez',

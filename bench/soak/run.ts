@@ -156,7 +156,7 @@ export async function runSoak(options: SoakOptions, signal: AbortSignal): Promis
     const { records } = await control.get<{ records: { entity: Record<string, unknown> }[] }>(
       '/records?limit=100000000',
     );
-    const events = await audit.finish(lives.breaks);
+    const events = await audit.finish(lives.connectionEnds);
     const verified = book.audit(
       records.map(({ entity }) => entity),
       problems,
