@@ -1,12 +1,15 @@
 // Runs the sandbox and the service as processes of their own, as operators do.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
+/** The runtime's flags as `npm start` and the image have them. */
+const RUNTIME_FLAGS = startScript().split(' ').slice(1, -1);
 
 export interface SandboxProcess {
   readonly url: string;
@@ -53,11 +56,15 @@ export async function startProcess(
   environment: Readonly<Record<string, string>>,
   options: { readonly waitFor?: string; readonly nodeArguments?: readonly string[] } = {},
 ): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [...(options.nodeArguments ?? []), 'src/main.ts'], {
-    cwd: ROOT,
-    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [...RUNTIME_FLAGS, ...(options.nodeArguments ?? []), 'src/main.ts'],
+    {
+      cwd: ROOT,
+      env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...environment },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const log: Record<string, unknown>[] = [];
   const listening = Promise.withResolvers<number>();
   child.once('exit', (code) =>
@@ -104,4 +111,9 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
     await once(child, 'exit');
   }
   return child.exitCode ?? undefined;
+}
+
+function startScript(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { scripts: { start: string } }).scripts.start;
 }
