@@ -13,12 +13,13 @@ import { createLedger, type TakenEvent } from './ledger.ts';
 import { type Failure, letterOfJob } from './letter.ts';
 import type { Pipeline } from './pipeline.ts';
 import { createPipelineMetrics } from './pipeline-metrics.ts';
-import { type PipelineStats, summarize } from './pipeline-stats.ts';
+import type { PipelineStats } from './pipeline-stats.ts';
 import type { DeadLetterQueue, EventBus, EventSource } from './ports.ts';
 import { createPublisher } from './publisher.ts';
 import { createStreamReader } from './stream-reader.ts';
 import { createTransformer } from './transformer.ts';
 import { createTrouble, errorFacts } from './trouble.ts';
+import { describeWorker, type WorkerStatus } from './worker-status.ts';
 
 export interface WorkerOptions {
   readonly source: EventSource;
@@ -74,11 +75,6 @@ export interface Worker {
   takeAgain(events: readonly TakenEvent[]): void;
   readonly state: WorkerState;
   status(): WorkerStatus;
-}
-
-export interface WorkerStatus {
-  readonly worker: Readonly<Record<string, unknown>>;
-  readonly pipeline: ReturnType<typeof summarize>;
 }
 
 /** Behind with publishing, reading waits so many times longer than it works. */
@@ -311,29 +307,6 @@ export function createWorker(options: WorkerOptions): Worker {
     get state() {
       return state;
     },
-    status: () => ({
-      worker: {
-        state,
-        held: transformer.held,
-        stream: reader.status,
-        bus: {
-          open: publisher.open,
-          inFlight: publisher.inFlight,
-          inFlightLimit: publisher.inFlightLimit,
-          waiting: publisher.waiting,
-          delayed: publisher.delayed,
-          averageBatch: counts.busCalls === 0 ? 0 : counts.busEntries / counts.busCalls,
-        },
-        journal: {
-          events: journal.events,
-          letters: journal.letters,
-          lettersRefused: sender.refused,
-          bytes: journal.bytes,
-          full: journal.full,
-          oldestAgeMs: journal.oldestAgeMs,
-        },
-      },
-      pipeline: summarize(stats),
-    }),
+    status: () => describeWorker(state, { reader, transformer, publisher, sender, journal, stats }),
   };
 }
