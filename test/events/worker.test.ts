@@ -280,7 +280,8 @@ describe('life', () => {
     two.emit(interactions(4));
     await until(() => expect(one.cloud.busEventCount()).toBe(3));
     await until(() => expect(two.cloud.busEventCount()).toBe(4));
-    expect(first.stats.counts.published).toBe(3);
+    await until(() => expect(first.stats.counts.published).toBe(3));
+    await until(() => expect(second.stats.counts.published).toBe(4));
   });
 });
 
