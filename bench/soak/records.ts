@@ -17,7 +17,7 @@ export type ToldFate = 'written' | 'rejected' | 'failed' | 'untouched' | 'unknow
 
 /** Remembers what the contact centre must have, by what the service said about each record. */
 export interface RecordBook {
-  /** Records for one request: new ones, and some that were written before, for the same unit. */
+  /** Records for one request: new ones, and some that were written before, for any unit. */
   take(orgId: string, count: number): CrmRecord[];
   told(record: CrmRecord, fate: ToldFate): void;
   readonly written: number;
@@ -36,7 +36,7 @@ export function createRecordBook(random: () => number, problems: Problems): Reco
   /** Every value that an entity may have now; more than one after an unknown outcome. */
   const possible = new Map<string, Set<string>>();
   /** Written, certain, and not in a request at the moment. */
-  const settled = new Map<string, CrmRecord[]>();
+  const settled: CrmRecord[] = [];
   let last = 0;
   let written = 0;
 
@@ -57,11 +57,11 @@ export function createRecordBook(random: () => number, problems: Problems): Reco
   }
 
   function again(orgId: string): CrmRecord | undefined {
-    const candidates = settled.get(orgId) ?? [];
-    const [known] = candidates.splice(Math.floor(random() * candidates.length), 1);
+    const [known] = settled.splice(Math.floor(random() * settled.length), 1);
+    if (known === undefined) return undefined;
     // Half of them unchanged, for `skipUnchanged`.
-    if (known === undefined || random() < 0.5) return known;
-    return { ...known, priority: pick(PRIORITIES), sourceChannel: pick(CHANNELS) };
+    if (random() < 0.5) return { ...known, orgId };
+    return { ...known, orgId, priority: pick(PRIORITIES), sourceChannel: pick(CHANNELS) };
   }
 
   return {
@@ -72,14 +72,12 @@ export function createRecordBook(random: () => number, problems: Problems): Reco
       );
     },
     told(record, fate) {
-      const { orgId, ticketId, expected } = record;
+      const { ticketId, expected } = record;
       const before = possible.get(ticketId) ?? new Set([ABSENT]);
       if (fate === 'written') {
         written += 1;
         possible.set(ticketId, new Set([valueOf(record)]));
-        const known = settled.get(orgId) ?? [];
-        settled.set(orgId, known);
-        known.push(record);
+        settled.push(record);
       } else if (fate === 'unknown') {
         possible.set(ticketId, before.add(valueOf(record)));
       } else {

@@ -19,7 +19,7 @@ export interface Fingerprints {
    *
    * @param isWriting whether it is writing this entity at the moment.
    */
-  open(orgId: string, isWriting: (id: string) => boolean): FingerprintsOfImport;
+  open(isWriting: (id: string) => boolean): FingerprintsOfImport;
   close(): void;
 }
 
@@ -46,7 +46,6 @@ export interface FingerprintOptions {
 }
 
 interface Import {
-  readonly orgId: string;
   readonly isWriting: (id: string) => boolean;
   /** Ids in flight that another import had in flight at the same time. */
   readonly overlapping: Set<string>;
@@ -57,22 +56,20 @@ export function createFingerprints(options: FingerprintOptions): Fingerprints {
   let store = existsSync(options.path) ? openStore(options) : undefined;
 
   return {
-    open(orgId, isWriting) {
-      const mine: Import = { orgId, isWriting, overlapping: new Set() };
+    open(isWriting) {
+      const mine: Import = { isWriting, overlapping: new Set() };
       imports.add(mine);
 
       function others(): Import[] {
-        return imports.size === 1
-          ? []
-          : [...imports].filter((other) => other !== mine && other.orgId === orgId);
+        return imports.size === 1 ? [] : [...imports].filter((other) => other !== mine);
       }
 
       return {
         has: (update) =>
-          store?.has(keyOf(orgId, update), valueOf(update)) === true &&
+          store?.has(keyOf(update), valueOf(update)) === true &&
           !others().some((other) => other.isWriting(update.id)),
         announce(updates) {
-          store?.remove(updates, (update) => keyOf(orgId, update));
+          store?.remove(updates, keyOf);
           for (const other of others()) {
             for (const { id } of updates) {
               if (!other.isWriting(id)) continue;
@@ -88,7 +85,7 @@ export function createFingerprints(options: FingerprintOptions): Fingerprints {
           }
           if (known.length === 0) return;
           store ??= openStore(options);
-          store.add(known.map((update) => [keyOf(orgId, update), valueOf(update)]));
+          store.add(known.map((update) => [keyOf(update), valueOf(update)]));
         },
         close: () => imports.delete(mine),
       };
@@ -183,8 +180,9 @@ function guard<T>(path: string, work: () => T): T {
   }
 }
 
-function keyOf(orgId: string, { id }: AttributeUpdate): Uint8Array {
-  return hash('sha256', `${orgId}\0${id}`, 'buffer').subarray(0, 16);
+/** By id alone: whatever organisation a record came in for, Genesys has one entity of that id. */
+function keyOf({ id }: AttributeUpdate): Uint8Array {
+  return hash('sha256', id, 'buffer').subarray(0, 16);
 }
 
 function valueOf({ attributes }: AttributeUpdate): Uint8Array {

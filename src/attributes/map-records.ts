@@ -110,7 +110,6 @@ export function createRecordMapper(options: {
       count(metrics, answer);
       request.log.info(
         {
-          orgId: request.orgId,
           records: records.length,
           written: answer.processed,
           rejected: answer.rejected.length,

@@ -38,7 +38,6 @@ export interface UpserterOptions {
 }
 
 export interface UpsertRequest {
-  readonly orgId: string;
   readonly skipUnchanged: boolean;
   /** Everything but the write itself. */
   readonly dryRun: boolean;
@@ -111,11 +110,11 @@ interface Item {
 
 function openRun(options: UpserterOptions, size: BatchSize, request: UpsertRequest): UpsertRun {
   const { maxBatchBytes, maxInFlight } = options;
-  const { dryRun, lingerMs, log, onSettled, orgId, signal, skipUnchanged } = request;
+  const { dryRun, lingerMs, log, onSettled, signal, skipUnchanged } = request;
   const writer = createBatchWriter({ ...options, size, signal, log });
   /** What is not settled, by id: the one that is written now, or else the one in the queue. */
   const open = new Map<string, Item>();
-  const known = options.fingerprints.open(orgId, (id) => open.get(id)?.isWriting === true);
+  const known = options.fingerprints.open((id) => open.get(id)?.isWriting === true);
   let queue: Item[] = [];
   let queuedBytes = 0;
   /** Those that wait behind a write of their own id. */

@@ -90,7 +90,6 @@ test('whatever comes: each record has one fate, the last of an id wins, no id is
         const memory = memoryWriter({ fails: (batch) => failFrom > 0 && batch >= failFrom });
         const settled: Settled[] = [];
         const run = (await upserter(memory.writer)).open({
-          orgId: 'org',
           skipUnchanged,
           dryRun: false,
           signal: new AbortController().signal,
@@ -131,7 +130,6 @@ test('whatever comes: each record has one fate, the last of an id wins, no id is
 test('a batch is bounded by bytes too', async () => {
   const memory = memoryWriter();
   const run = (await upserter(memory.writer, { maxBatchBytes: 100 })).open({
-    orgId: 'org',
     skipUnchanged: false,
     dryRun: false,
     signal: new AbortController().signal,
@@ -155,7 +153,6 @@ test('a batch that fails while others succeed does not end the import', async ()
   };
   const settled: Settled[] = [];
   const run = (await upserter(slow)).open({
-    orgId: 'org',
     skipUnchanged: false,
     dryRun: false,
     signal: new AbortController().signal,

@@ -259,11 +259,19 @@ describe('skipUnchanged', () => {
     expect(json).toMatchObject({ status: 200, body: { processed: 0, unchanged: 500 } });
   });
 
-  test('another organisation is another entity', async () => {
+  test('an entity is one and the same, whatever organisation its records come in for', async () => {
     const app = await startMapApp();
-    await app.post(tickets(2), '?skipUnchanged=true');
-    const { body } = await app.post(tickets(2), '?skipUnchanged=true', 'acme-emea');
-    expect(body).toMatchObject({ processed: 2, unchanged: 0 });
+    const [low] = tickets(1);
+    const critical = { ...low, priority: 'critical' };
+    await app.post([low], '?skipUnchanged=true', 'acme');
+    await app.post([critical], '?skipUnchanged=true', 'acme-emea');
+
+    const { body } = await app.post([low], '?skipUnchanged=true', 'acme');
+
+    expect(body).toMatchObject({ processed: 1, unchanged: 0 });
+    expect(app.sandbox.records.stored.get('T1')?.entity['crm_ticket_priority']).toBe('low');
+    const again = await app.post([low], '?skipUnchanged=true', 'acme-emea');
+    expect(again.body).toMatchObject({ processed: 0, unchanged: 1 });
   });
 
   test('a failed write leaves no fingerprint, neither of the new nor of the old', async () => {
