@@ -23,8 +23,6 @@ import { type BenchResult, printTable, ratioOf } from './result.ts';
 const run1 = promisify(execFile);
 const BARE = fileURLToPath(new URL('./map-bare.ts', import.meta.url));
 const BATCH_SIZE = 1000;
-/** Without them V8 takes its time with garbage while there is memory to spare. */
-const SMALL_HEAP = ['--max-semi-space-size=8', '--heap-growing-percent=50'];
 const IN_FLIGHT = 4;
 
 export interface MapBenchOptions {
@@ -48,8 +46,7 @@ export async function run(options: MapBenchOptions = {}): Promise<BenchResult> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-map-'));
   try {
     const compared = await compare(folder, records, rounds);
-    const grownMiB = await memoryGrowth(folder, manyRecords, []);
-    const smallGrownMiB = await memoryGrowth(folder, manyRecords, SMALL_HEAP);
+    const grownMiB = await memoryGrowth(folder, manyRecords);
     const asked = await askedByManyRequests();
     const limited = await underRateLimit(folder, limitedWrites);
     return {
@@ -70,11 +67,6 @@ export async function run(options: MapBenchOptions = {}): Promise<BenchResult> {
           name: `peak memory, 10,000 → ${manyRecords.toLocaleString('en-US')} records`,
           unit: 'MiB more',
           values: [grownMiB],
-        },
-        {
-          name: `the same with ${SMALL_HEAP.join(' ')}`,
-          unit: 'MiB more',
-          values: [smallGrownMiB],
           goal: 'less than 50',
         },
         {
@@ -99,7 +91,7 @@ export async function run(options: MapBenchOptions = {}): Promise<BenchResult> {
       notes: [
         `${records} records of ${compared.bytesPerRecord} bytes, ${rounds} rounds in turns; batches of ${BATCH_SIZE}, ${IN_FLIGHT} in flight, on both sides`,
         'the service gets the records over HTTP from a third process, the bare loop reads a file',
-        'memory: VmHWM of a fresh service, after 10,000 records and after the large import; by default V8 lets its young generation and garbage grow to a plateau that no number of records raises',
+        'memory: VmHWM of a fresh service, after 10,000 records and after the large import',
         `rate limit: a real one, ${limited.calls} calls in ${Math.round(limited.seconds)} s, ${limited.records} records all written (batches of 10, to make it many calls)`,
       ],
     };
@@ -133,17 +125,13 @@ async function compare(folder: string, records: number, rounds: number) {
   return { bare, service: served, bytesPerRecord: Math.round(bytes / records) };
 }
 
-async function memoryGrowth(
-  folder: string,
-  manyRecords: number,
-  nodeArguments: readonly string[],
-): Promise<number> {
+async function memoryGrowth(folder: string, manyRecords: number): Promise<number> {
   const few = join(folder, 'few.ndjson');
   const many = join(folder, 'many.ndjson');
   await writeRecords(few, 10_000);
   await writeRecords(many, manyRecords);
   const sandbox = await startSandboxProcess({ SANDBOX_RATE: '0', SANDBOX_KEEP_RECORDS: '1000' });
-  const service = await startService(sandbox, {}, nodeArguments);
+  const service = await startService(sandbox);
   try {
     await importFile(service, few, 10_000);
     const before = await peakBytes(service.pid);
@@ -225,8 +213,7 @@ async function underRateLimit(folder: string, writes: number) {
 
 async function startService(
   sandbox: SandboxProcess,
-  settings: Readonly<Record<string, string>>,
-  nodeArguments: readonly string[] = [],
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<ServiceProcess> {
   return startProcess(
     {
@@ -239,7 +226,7 @@ async function startService(
       MAP_MAX_IN_FLIGHT: String(IN_FLIGHT),
       ...settings,
     },
-    { waitFor: '/readyz', nodeArguments: [...profileArguments, ...nodeArguments] },
+    { waitFor: '/readyz', nodeArguments: profileArguments },
   );
 }
 
