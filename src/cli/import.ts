@@ -106,7 +106,9 @@ async function send(given: Arguments, io: ImportIo): Promise<number> {
   }
   if (rejects !== undefined) await once(rejects, 'close');
   if (summary === undefined) throw new Error('the answer broke off before its summary');
-  io.out.write(`${JSON.stringify(summary, undefined, 2)}\n`);
+  // The list of allowed attributes is long, and `GET /attributes` has it for those who ask.
+  const { allowedAttributes: _, ...outcome } = summary;
+  io.out.write(`${JSON.stringify(outcome, undefined, 2)}\n`);
   return summary['success'] === true ? 0 : 1;
 }
 
