@@ -13,6 +13,7 @@ const NUMBERS = {
   SANDBOX_RATE_LIMIT_WINDOW_MS: 'rateLimitWindowMs',
   SANDBOX_TOKEN_LIFE_SECONDS: 'tokenLifeSeconds',
   SANDBOX_MALFORMED_SHARE: 'malformedShare',
+  SANDBOX_OTHER_SHARE: 'otherShare',
   SANDBOX_ARRAY_SHARE: 'arrayShare',
   SANDBOX_AWKWARD_SHARE: 'awkwardShare',
   SANDBOX_KEEP_ALIVE_MS: 'keepAliveMs',

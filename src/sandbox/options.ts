@@ -42,6 +42,8 @@ export interface SandboxOptions {
   readonly traffic?: number;
   /** Share of malformed ones among them, 0 to 1. Default 0.02. */
   readonly malformedShare?: number;
+  /** Share of well-formed ones that do not match the default filter, 0 to 1. Default: as they come, about a half. */
+  readonly otherShare?: number;
   /** Share of lines that are an array of two to five events, 0 to 1. Default 0.1. */
   readonly arrayShare?: number;
   /** Share of the writes that are cut in two at any byte, 0 to 1. Default 0.3. */

@@ -73,6 +73,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const interactions = createInteractions({
     seed: seed + 2,
     malformedShare: options.malformedShare ?? 0.02,
+    otherShare: options.otherShare,
     arrayShare: options.arrayShare ?? 0.1,
   });
   const stream = createEventStream({

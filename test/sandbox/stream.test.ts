@@ -199,6 +199,13 @@ describe('traffic', () => {
 });
 
 describe('interactions', () => {
+  test('has as many that do not match as is asked for', () => {
+    const interactions = (otherShare: number) =>
+      createInteractions({ seed: 3, malformedShare: 0, arrayShare: 0.1, otherShare });
+    expect(interactions(0).next(500, false).counts).toMatchObject({ other: 0, invalid: 0 });
+    expect(interactions(1).next(500, false).counts).toMatchObject({ matching: 0, invalid: 0 });
+  });
+
   test('are believable: all channels, priorities, both kinds, names from everywhere', () => {
     const { bytes } = createInteractions({ seed: 1, malformedShare: 0, arrayShare: 0.2 }).next(
       200,

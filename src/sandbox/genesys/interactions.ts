@@ -20,6 +20,8 @@ export interface InteractionsOptions {
   readonly seed: number;
   /** Share of events that match the default filter and break the schema, and of lines that are not JSON. */
   readonly malformedShare: number;
+  /** Share of well-formed events that do not match the default filter; `undefined`: as they come. */
+  readonly otherShare?: number | undefined;
   /** Share of lines that are an array of two to five events. */
   readonly arrayShare: number;
 }
@@ -54,11 +56,22 @@ export function createInteractions(options: InteractionsOptions): Interactions {
   const idPrefix = `${randomBytes(4).toString('hex')}-1a2b-4000-8000-`;
   let lastNumber = 0;
 
-  function pick(): Variant {
-    const from = random() < options.malformedShare ? malformed : variants;
+  const matching = variants.filter(({ expectation }) => expectation === 'matching');
+  const other = variants.filter(({ expectation }) => expectation === 'other');
+
+  function pickFrom(from: readonly Variant[]): Variant {
     const variant = from[Math.floor(random() * from.length)];
     if (variant === undefined) throw new Error('There are no prepared events');
     return variant;
+  }
+
+  function pickWellFormed(): Variant {
+    if (options.otherShare === undefined) return pickFrom(variants);
+    return pickFrom(random() < options.otherShare ? other : matching);
+  }
+
+  function pick(): Variant {
+    return random() < options.malformedShare ? pickFrom(malformed) : pickWellFormed();
   }
 
   return {
@@ -95,8 +108,7 @@ export function createInteractions(options: InteractionsOptions): Interactions {
           length += 1;
           write(first);
           for (let more = 1; more < inArray; more += 1) {
-            const variant = variants[Math.floor(random() * VARIANTS)];
-            if (variant === undefined) continue;
+            const variant = pickWellFormed();
             bytes[length] = 0x2c;
             length += 1;
             write(variant);
