@@ -13,6 +13,7 @@ export interface SignalOptions {
  * this close, in milliseconds, are one wish.
  */
 const SAME_SIGNAL_MS = 1000;
+const PARENT_POLL_MS = 250;
 
 /**
  * SIGTERM, SIGINT, SIGHUP: stop and exit 0; a second one, or the bound: exit 1 at once. An
@@ -59,4 +60,24 @@ export function onSignals({ log, timeoutMs, stop, toggleLogLevel }: SignalOption
     });
   }
   process.on('SIGUSR2', toggleLogLevel);
+  if (process.env['npm_lifecycle_event'] !== undefined) {
+    onParentGone(() => {
+      if (stoppingSinceMs !== undefined) return;
+      log.info('npm is gone: stopping');
+      shutDown(0);
+    });
+  }
+}
+
+/**
+ * A SIGTERM to `npm start` ends npm and the shell between, which does not hand it on: without this
+ * the service would live on, holding its port and its journal, and nobody would know it.
+ */
+function onParentGone(stop: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    stop();
+  }, PARENT_POLL_MS).unref();
 }
