@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { environmentExample, readmeWith } from '../tools/settings-documents.ts';
+import { DOCUMENTS, environmentExample, withSettings } from '../tools/settings-documents.ts';
 
-test('.env.example and the README list every setting as the code has it', () => {
+test('.env.example lists every setting as the code has it', () => {
   expect(readFileSync('.env.example', 'utf8')).toBe(environmentExample());
-  const readme = readFileSync('README.md', 'utf8');
-  expect(readme).toBe(readmeWith(readme));
+});
+
+test.each(DOCUMENTS)('%s lists every setting as the code has it', (path) => {
+  const document = readFileSync(path, 'utf8');
+  expect(document).toBe(withSettings(document));
 });

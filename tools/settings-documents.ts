@@ -1,4 +1,5 @@
-// Writes what follows from src/settings.ts: .env.example and the table in README.md.
+// Writes what follows from src/settings.ts: .env.example and the tables in README.md and
+// docs/configuration.md.
 // `npm run docs:settings` writes them; a test fails when they differ from what this makes.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type SettingName, settings } from '../src/settings.ts';
@@ -13,6 +14,9 @@ interface Setting {
   readonly maximum?: number;
   readonly secret?: boolean;
 }
+
+/** Which documents have the tables. */
+export const DOCUMENTS = ['README.md', 'docs/configuration.md'];
 
 const START = '<!-- settings: made by `npm run docs:settings` -->';
 const END = '<!-- /settings -->';
@@ -72,15 +76,15 @@ export function settingsTables(): string {
   return parts.join('\n').trim();
 }
 
-/** README.md with its settings replaced by what is true now. */
-export function readmeWith(readme: string): string {
-  const start = readme.indexOf(START);
-  const end = readme.indexOf(END);
-  if (start === -1 || end < start) throw new Error('README.md has lost its settings markers');
-  return `${readme.slice(0, start)}${START}\n${settingsTables()}\n${readme.slice(end)}`;
+/** A document with the settings between its markers replaced by what is true now. */
+export function withSettings(document: string): string {
+  const start = document.indexOf(START);
+  const end = document.indexOf(END);
+  if (start === -1 || end < start) throw new Error('A document has lost its settings markers');
+  return `${document.slice(0, start)}${START}\n\n${settingsTables()}\n\n${document.slice(end)}`;
 }
 
 if (import.meta.main) {
   writeFileSync('.env.example', environmentExample());
-  writeFileSync('README.md', readmeWith(readFileSync('README.md', 'utf8')));
+  for (const path of DOCUMENTS) writeFileSync(path, withSettings(readFileSync(path, 'utf8')));
 }
