@@ -65,6 +65,7 @@ function compoundWords(text: string): string[] {
 /** Compound words that are no error codes, by what they are. */
 const OTHER_WORDS = new Set(
   [
+    'npm_lifecycle_event',
     // OAuth, and secrets that the logger hides.
     'access_token refresh_token client_secret token_type expires_in error_description jwt_bearer',
     'client_credentials invalid_client invalid_grant invalid_scope unauthorized_client unsupported_grant_type',
