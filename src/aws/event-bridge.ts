@@ -63,7 +63,7 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
           ...(entry.traceHeader === undefined ? {} : { TraceHeader: entry.traceHeader }),
         })),
       });
-      const answer = await connection.call(call, signal, (http) => client.send(command, http));
+      const answer = await connection.call(call, signal, () => client.send(command));
       const results = answer.Entries ?? [];
       if (results.length !== entries.length) {
         throw new UpstreamError(

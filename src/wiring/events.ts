@@ -24,13 +24,12 @@ import { createEventSource } from '../genesys/reference/event-source.ts';
 import { createDeadLetterRoutes } from '../http/dead-letters.ts';
 import { simulateRoute } from '../http/simulate.ts';
 import { createWorkerRoutes } from '../http/worker.ts';
-import type { Logger } from '../lib/logger.ts';
 import { CLOSE_SHARE, type Shared } from './shared.ts';
 
 /** Genesys events to the bus, and the simulation of it. */
 export async function openEvents(shared: Shared, client: GenesysClient) {
   const { config, log, health, registry, limits, releasers } = shared;
-  const aws = awsConnections(config, log);
+  const aws = awsConnections(config);
   const schema = await openSchema(shared, () => {
     const registryClient = createSchemaRegistry(aws.schemas);
     releasers.push('schema registry', () => registryClient.close());
@@ -151,14 +150,13 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
 }
 
 /** Where each AWS service is; its own address wins over the one for all. */
-export function awsConnections(config: Config, log: Logger) {
+export function awsConnections(config: Config) {
   const at = (endpoint: string | undefined): AwsConnectionOptions => ({
     region: config.AWS_REGION,
     endpoint: endpoint ?? config.AWS_ENDPOINT_URL,
     maxSockets: config.PUBLISH_MAX_IN_FLIGHT,
     connectTimeoutMs: config.AWS_CONNECT_TIMEOUT_MS,
     requestTimeoutMs: config.AWS_REQUEST_TIMEOUT_MS,
-    log,
   });
   return {
     eventBridge: at(config.AWS_ENDPOINT_URL_EVENTBRIDGE),

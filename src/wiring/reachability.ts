@@ -75,7 +75,7 @@ export async function checkRemote(config: Config): Promise<readonly CheckResult[
 
   function awsQuestions({ EVENTBUS_NAME, DLQ_QUEUE_URL, ...settings }: Config): Question[] {
     const { EVENT_SCHEMA_REGISTRY, EVENT_SCHEMA_NAME, EVENT_SCHEMA_VERSION } = settings;
-    const connections = awsConnections(config, log);
+    const connections = awsConnections(config);
     const questions: Question[] = [];
     if (config.WORKER_ENABLED && DLQ_QUEUE_URL !== undefined) {
       const bus = createEventBus({

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, vi } from 'vitest';
-import { createLogger } from '../../src/lib/logger.ts';
 import { createSandboxAws, type SandboxAwsOptions } from '../../src/sandbox/aws/index.ts';
 import type { Cloud } from '../../src/sandbox/cloud.ts';
 import { createFaults, type Faults } from '../../src/sandbox/faults.ts';
@@ -65,6 +64,5 @@ export function wayTo(endpoint: string) {
     maxSockets: 8,
     connectTimeoutMs: 1000,
     requestTimeoutMs: 5000,
-    log: createLogger({ level: 'silent' }),
   };
 }
