@@ -2,6 +2,7 @@ import { createFifo } from './fifo.ts';
 import { createJob, type Job } from './job.ts';
 import type { Journal } from './journal.ts';
 import type { BusEntry, RawEvent } from './ports.ts';
+import { createWakeup } from './wakeup.ts';
 
 export interface BacklogOptions {
   readonly journal: Journal;
@@ -25,8 +26,10 @@ export interface Backlog {
   readonly waiting: number;
   /** Jobs in memory that are not released. */
   readonly inMemory: number;
-  /** More was taken than fits in memory: some of it is on disk only. */
-  readonly behind: boolean;
+  /** Memory is nearly full, or some of what was taken is on disk only. */
+  readonly crowded: boolean;
+  /** Resolves when half of the memory is free and nothing is on disk only, or after `timeoutMs`. */
+  whenRoomy(signal: AbortSignal, timeoutMs: number): Promise<void>;
   /** Whether `next` may load more from disk. */
   loading: boolean;
 }
@@ -36,11 +39,15 @@ const LOAD_JOBS = 256;
 export function createBacklog(options: BacklogOptions): Backlog {
   const { journal, maxJobs, maxBytes } = options;
   const jobs = createFifo<Job>();
+  const roomy = createWakeup();
   let inMemory = 0;
   let bytes = 0;
   let loading = true;
   // What is in the journal at the start was taken by an earlier process and goes first.
   let loadedThrough = journal.events === 0 ? journal.lastSeq : 0;
+
+  const behind = () => loadedThrough < journal.lastSeq;
+  const fills = (share: number) => inMemory >= share * maxJobs || bytes >= share * maxBytes;
 
   function keep(job: Job): void {
     jobs.push(job);
@@ -51,7 +58,7 @@ export function createBacklog(options: BacklogOptions): Backlog {
 
   function load(): void {
     const room = Math.min(LOAD_JOBS, maxJobs - inMemory);
-    if (!loading || loadedThrough >= journal.lastSeq || room <= 0 || bytes >= maxBytes) return;
+    if (!loading || !behind() || room <= 0 || bytes >= maxBytes) return;
     const rows = journal.eventsAfter(loadedThrough, room, maxBytes - bytes);
     for (const { raw, entry, ...row } of rows) {
       keep(
@@ -80,6 +87,7 @@ export function createBacklog(options: BacklogOptions): Backlog {
     release(job) {
       inMemory -= 1;
       bytes -= job.bytes;
+      if (!behind() && !fills(1 / 2)) roomy.wake();
     },
     get waiting() {
       return jobs.size;
@@ -87,9 +95,10 @@ export function createBacklog(options: BacklogOptions): Backlog {
     get inMemory() {
       return inMemory;
     },
-    get behind() {
-      return loadedThrough < journal.lastSeq;
+    get crowded() {
+      return behind() || fills(3 / 4);
     },
+    whenRoomy: (signal, timeoutMs) => roomy.wait(signal, timeoutMs),
     get loading() {
       return loading;
     },

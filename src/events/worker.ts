@@ -77,8 +77,11 @@ export interface Worker {
   status(): WorkerStatus;
 }
 
-/** Behind with publishing, reading waits so many times longer than it works. */
-const READ_REST = 9;
+/**
+ * How long a chunk of the stream is held back at most while memory is full, in milliseconds: a
+ * bus that keeps up is waited for, a slow one hardly slows the taking of events.
+ */
+const HOLD_MS = 50;
 const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
 
 export function createWorker(options: WorkerOptions): Worker {
@@ -170,10 +173,7 @@ export function createWorker(options: WorkerOptions): Worker {
         log.warn(errorFacts(error), 'The subscription is not remembered across a restart');
       }
     },
-    onItems(items, signal) {
-      const startedMs = performance.now();
-      return intake(items, signal) ?? makeWay(startedMs, signal);
-    },
+    onItems: (items, signal) => intake(items, signal) ?? makeWay(signal),
     retry: {
       baseMs: Math.min(backOff.baseMs, options.streamRetryMaxMs),
       capMs: options.streamRetryMaxMs,
@@ -218,11 +218,11 @@ export function createWorker(options: WorkerOptions): Worker {
     unlogged = 0;
   }
 
-  /** Behind with publishing, reading gets a tenth of the time; nothing to publish to, all of it. */
-  function makeWay(startedMs: number, signal: AbortSignal): Promise<void> | undefined {
-    if (!backlog.behind || !publisher.open || publisher.paused) return undefined;
+  /** Waiting a moment for room in memory is cheaper than reading events back from the disk. */
+  function makeWay(signal: AbortSignal): Promise<void> | undefined {
+    if (!backlog.crowded || !publisher.open || publisher.paused) return undefined;
     ledger.flush();
-    return sleep(READ_REST * (performance.now() - startedMs), signal);
+    return backlog.whenRoomy(signal, HOLD_MS);
   }
 
   /** Each part runs in a loop of its own, until its signal. */
