@@ -1,6 +1,7 @@
 import type { HttpHandler } from '@smithy/core/protocols';
 import { type AwsCall, awsFailure } from './failure.ts';
 import { createHttpHandler } from './http-handler.ts';
+import { Sha256 } from './sha256.ts';
 
 /** What every adapter needs to know of the way to AWS. Credentials: the SDK's default chain. */
 export interface AwsConnectionOptions {
@@ -76,6 +77,7 @@ function clientOptions(
     retryMode: 'standard',
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     requestHandler,
+    sha256: Sha256,
     // For calls without options: building the chain of middleware anew is a fifth of such a call.
     cacheMiddleware: true,
   };

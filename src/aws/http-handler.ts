@@ -14,6 +14,8 @@ export interface HttpHandlerOptions {
   readonly requestTimeoutMs: number;
 }
 
+/** For AWS' own logs; the SDK's is composed anew for each request. */
+const USER_AGENT = 'interaction-bridge';
 /** Three times the largest answer there is, ten messages of SQS. */
 const MAX_ANSWER_BYTES = 33_554_432;
 
@@ -131,13 +133,14 @@ class Exchange implements Dispatcher.DispatchHandler {
 }
 
 function optionsOf(request: HttpRequest): Dispatcher.DispatchOptions {
-  const { protocol, hostname, port, path, query } = request;
+  const { protocol, hostname, port, path, query, headers } = request;
+  headers['user-agent'] ??= USER_AGENT;
   const search = query === undefined ? '' : buildQueryString(query);
   return {
     origin: `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}`,
     path: search === '' ? path : `${path}?${search}`,
     method: request.method,
-    headers: request.headers,
+    headers,
     body: (request.body as string | Uint8Array | undefined) ?? null,
   };
 }
