@@ -71,7 +71,7 @@ test("keeps the SDK's User-Agent where there is one", async () => {
 });
 
 test('a broken connection and a silent server are what the SDK repeats', async () => {
-  const broken = await handlerFor((incoming) => incoming.socket.destroy());
+  const broken = await handlerFor((incoming) => void incoming.socket.destroy());
   await expect(broken.handler.handle(broken.request())).rejects.toMatchObject({
     name: 'TimeoutError',
     code: 'ECONNRESET',
