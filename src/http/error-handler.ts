@@ -1,5 +1,6 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { BridgeError, UpstreamError } from '../errors.ts';
+import { STATUS_CODES } from '../lib/node-http.ts';
 import { Problem } from './problem.ts';
 
 const DEFAULT_RETRY_AFTER_SECONDS = 5;

@@ -14,7 +14,11 @@ export interface HitCounter {
 }
 
 export function createHitCounter(now: () => number = Date.now): HitCounter {
-  const windows = new LRUCache<string, { hits: number; endsMs: number }>({ max: MAX_KEYS });
+  // With `max` in place of `maxSize` it would take 3 MB before the first key comes.
+  const windows = new LRUCache<string, { hits: number; endsMs: number }>({
+    maxSize: MAX_KEYS,
+    sizeCalculation: () => 1,
+  });
   return {
     hit(key) {
       let window = windows.get(key);

@@ -1,6 +1,6 @@
-import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Registry } from '../lib/metrics.ts';
+import { createServer } from '../lib/node-http.ts';
 import { type ApplicationOptions, createApplication, failExchange } from './application.ts';
 import { documentationRoutes } from './docs.ts';
 import { createExchanges } from './exchange.ts';

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer } from '../lib/node-http.ts';
 import type { FaultRule, Faults, Verdict } from './faults.ts';
 import { json, type Operation, type Reply, type Service } from './operation.ts';
 import type { CallEnd, RequestLog } from './request-log.ts';

@@ -8,8 +8,9 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
-/** The runtime's flags as `npm start` and the image have them. */
-const RUNTIME_FLAGS = startScript().split(' ').slice(1, -1);
+/** The runtime's flags as `npm start` and the image have them, and what the former starts. */
+const [, ...RUNTIME_FLAGS] = startScript().split(' ');
+const MAIN = RUNTIME_FLAGS.pop() ?? '';
 
 export interface SandboxProcess {
   readonly url: string;
@@ -51,20 +52,21 @@ export async function startSandboxProcess(
   return { url, environment, child, stop: async () => void (await end(child, 'SIGTERM')) };
 }
 
-/** Starts `src/main.ts` on a free port and waits until `waitFor` answers 200. */
+/** Starts `main`, by default what `npm start` does, on a free port and waits until `waitFor` answers 200. */
 export async function startProcess(
   environment: Readonly<Record<string, string>>,
-  options: { readonly waitFor?: string; readonly nodeArguments?: readonly string[] } = {},
+  options: {
+    readonly waitFor?: string;
+    readonly nodeArguments?: readonly string[];
+    readonly main?: string;
+  } = {},
 ): Promise<ServiceProcess> {
-  const child = spawn(
-    process.execPath,
-    [...RUNTIME_FLAGS, ...(options.nodeArguments ?? []), 'src/main.ts'],
-    {
-      cwd: ROOT,
-      env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...environment },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
+  const { waitFor, nodeArguments = [], main = MAIN } = options;
+  const child = spawn(process.execPath, [...RUNTIME_FLAGS, ...nodeArguments, main], {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const log: Record<string, unknown>[] = [];
   const listening = Promise.withResolvers<number>();
   child.once('exit', (code) =>
@@ -94,7 +96,7 @@ export async function startProcess(
     }
   }
 
-  if (options.waitFor !== undefined) await (await until(options.waitFor)).text();
+  if (waitFor !== undefined) await (await until(waitFor)).text();
   return {
     url,
     pid: child.pid ?? 0,
