@@ -4,7 +4,11 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/faults/**/*.test.ts'],
-    reporters: ['default', './test/support/summary-reporter.ts'],
+    reporters: [
+      'default',
+      './test/faults/support/table-reporter.ts',
+      './test/support/summary-reporter.ts',
+    ],
     testTimeout: 300_000,
     hookTimeout: 60_000,
     // Each one loads both cores by itself.

@@ -1,3 +1,5 @@
+import { tableOf } from './table.ts';
+
 /** What one benchmark measured; ratios against a reference of the same run are what counts. */
 export interface BenchResult {
   readonly bench: string;
@@ -31,25 +33,17 @@ export function ratioOf(values: readonly number[], reference: readonly number[])
 export function printTable({ bench, rows, notes }: BenchResult): void {
   const number = (value: number) =>
     value.toLocaleString('en-US', { maximumFractionDigits: Math.abs(value) < 10 ? 2 : 0 });
-  const cells = rows.map((row) => [
-    row.name,
-    number(median(row.values)),
-    row.unit,
-    row.values.length > 1
-      ? `${number(Math.min(...row.values))} … ${number(Math.max(...row.values))}`
-      : '',
-    row.ratio === undefined ? '' : `${row.ratio.value.toFixed(2)} × ${row.ratio.to}`,
-    row.ratio?.goal ?? row.goal ?? '',
+  const table = tableOf([
+    ['what', 'median', 'unit', 'spread', 'ratio', 'goal'],
+    ...rows.map(({ name, unit, values, ratio, goal }) => [
+      name,
+      number(median(values)),
+      unit,
+      values.length > 1 ? `${number(Math.min(...values))} … ${number(Math.max(...values))}` : '',
+      ratio === undefined ? '' : `${ratio.value.toFixed(2)} × ${ratio.to}`,
+      ratio?.goal ?? goal ?? '',
+    ]),
   ]);
-  const table = [['what', 'median', 'unit', 'spread', 'ratio', 'goal'], ...cells];
-  const widths = table[0]?.map((_, column) =>
-    Math.max(...table.map((line) => line[column]?.length ?? 0)),
-  );
-  console.log(`\n${bench}`);
-  for (const line of table) {
-    console.log(
-      `  ${line.map((cell, column) => cell.padEnd(widths?.[column] ?? 0)).join('  ')}`.trimEnd(),
-    );
-  }
+  console.log(`\n${bench}\n${table}`);
   for (const note of notes) console.log(`  - ${note}`);
 }

@@ -1,8 +1,8 @@
 import { median } from '../result.ts';
+import { tableOf } from '../table.ts';
 import { WARM_UP_MS } from './judge.ts';
 import { growthOf } from './resources.ts';
 import type { SoakOptions, SoakResult } from './run.ts';
-import { tableOf } from './table.ts';
 
 /** Everything that a soak found, as one text. */
 export function reportOf(options: SoakOptions, result: SoakResult): string {

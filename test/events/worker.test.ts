@@ -209,6 +209,21 @@ describe('life', () => {
     expect(new Set(sandbox.cloud.acceptedIds).size).toBe(500);
   });
 
+  test('a slow bus holds the stream back for moments only', async () => {
+    const sandbox = await sandboxForTest({ traffic: Infinity, keepSentIds: 0, malformedShare: 0 });
+    sandbox.faults.add({ target: 'aws.events.PutEvents', latencyMs: 500 });
+    const { worker, journal, stats } = await workerOn(sandbox, { worker: { windowEvents: 200 } });
+    worker.start();
+    await until(() => expect(stats.counts.ingested).toBeGreaterThan(2000));
+    expect(stats.counts.published).toBeLessThan(1000);
+    expect(journal.events).toBe(stats.counts.ingested - stats.counts.published);
+
+    sandbox.faults.clear();
+    sandbox.traffic.set(0);
+    await until(() => expect(journal.events).toBe(0));
+    expect(stats.counts.published).toBe(stats.counts.ingested);
+  });
+
   test('stops reading while the journal is full and loses nothing', async () => {
     const sandbox = await sandboxForTest({ traffic: Infinity, keepSentIds: 0, malformedShare: 0 });
     const { worker, journal, stats } = await workerOn(sandbox, { journal: { maxRows: 2000 } });

@@ -7,6 +7,7 @@ const KILLS = 20;
 test(`kill -9 at ${KILLS} random moments under load: nothing that was taken is lost`, async () => {
   const scene = await createScene();
   await scene.setTraffic(1500);
+  await scene.faultBegins();
   for (let kill = 0; kill < KILLS; kill += 1) {
     const service = await scene.start();
     await service.until('/readyz');
@@ -15,6 +16,7 @@ test(`kill -9 at ${KILLS} random moments under load: nothing that was taken is l
     scene.noteTaken();
   }
   await scene.setTraffic(0);
+  await scene.faultEnds();
   const last = await scene.start();
   await last.until('/readyz');
   await scene.settled(last);
@@ -30,6 +32,7 @@ test(`kill -9 at ${KILLS} random moments under load: nothing that was taken is l
 test('SIGTERM under full load: exit 0 within its bound, and the rest after the next start', async () => {
   const scene = await createScene();
   await scene.setTraffic('max');
+  await scene.faultBegins();
   for (let stop = 0; stop < 3; stop += 1) {
     const service = await scene.start({ SHUTDOWN_TIMEOUT_MS: '10000' });
     await service.until('/readyz');
@@ -40,13 +43,14 @@ test('SIGTERM under full load: exit 0 within its bound, and the rest after the n
     scene.noteTaken();
   }
   await scene.setTraffic(0);
+  await scene.faultEnds();
   const last = await scene.start();
   await last.until('/readyz');
   await scene.settled(last);
   await last.stop();
   scene.noteTaken();
 
-  const audit = await scene.audit('SIGTERM under full load');
+  const audit = await scene.audit('3 × SIGTERM under full load');
   expect(audit.taken).toBeGreaterThan(1000);
   expect(audit.lost).toEqual([]);
   expect(audit.duplicates).toBe(0);

@@ -21,6 +21,7 @@ test('the disk takes no more: reading pauses, publishing goes on, and reading re
   await scene.setTraffic(300);
   await sleep(1000);
   limitFiles('16384');
+  await scene.faultBegins();
   await service.until('/readyz', 503);
   await sleep(500);
   const stuck = await facts();
@@ -30,6 +31,7 @@ test('the disk takes no more: reading pauses, publishing goes on, and reading re
   expect(later.pipeline.published).toBe(later.pipeline.ingested);
 
   limitFiles('unlimited');
+  await scene.faultEnds();
   await service.until('/readyz');
   await expect
     .poll(async () => (await facts()).pipeline.ingested, { timeout: 20_000 })

@@ -1,19 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import type { FaultRule } from '../../src/sandbox/faults.ts';
 import { createScene, type Scene } from './support/audit.ts';
 
-async function loadFor(scene: Scene, ms: number, rate: number, fault: unknown) {
+async function loadFor(scene: Scene, ms: number, rate: number, fault: FaultRule) {
   const service = await scene.start();
   await service.until('/readyz');
   await scene.setTraffic(rate);
   await sleep(1000);
-  await scene.post('/faults', fault);
+  await scene.faultBegins(fault);
   await sleep(ms);
   return service;
 }
 
 async function finish(scene: Scene, service: Awaited<ReturnType<Scene['start']>>, title: string) {
-  await scene.remove('/faults');
+  await scene.faultEnds();
   await scene.setTraffic(0);
   await scene.settled(service);
   expect(await service.stop()).toBe(0);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
+import type { FaultRule } from '../../../src/sandbox/faults.ts';
 import {
   type SandboxProcess,
   type ServiceProcess,
@@ -11,7 +12,28 @@ import {
   startSandboxProcess,
 } from '../../support/processes.ts';
 
-/** What became of the events: the numbers that every fault test prints. */
+/** A row of the table at the end of the run: what a fault did. */
+export interface FaultFacts {
+  readonly fault: string;
+  /** From the beginning of the fault to its end, in milliseconds. */
+  readonly durationMs: number;
+  /** From the end of the fault until every event taken was settled, in milliseconds. */
+  readonly recoveryMs: number;
+  readonly sent: number;
+  readonly taken: number;
+  readonly published: number;
+  readonly deadLettered: number;
+  readonly duplicates: number;
+  readonly lost: number;
+}
+
+declare module 'vitest' {
+  interface TaskMeta {
+    fault?: FaultFacts;
+  }
+}
+
+/** What became of the events. */
 export interface Audit {
   readonly sent: number;
   readonly taken: number;
@@ -30,15 +52,17 @@ export interface Scene {
   readonly journalPath: string;
   /** Starts the service; it is ended after the test. */
   start(settings?: Readonly<Record<string, string>>): Promise<ServiceProcess>;
-  post(path: string, body?: unknown): Promise<unknown>;
   get<T>(path: string): Promise<T>;
-  remove(path: string): Promise<void>;
+  /** The fault is there from now on; `rule`: one of the sandbox's. */
+  faultBegins(rule?: FaultRule): Promise<void>;
+  faultEnds(): Promise<void>;
   setTraffic(perSecond: number | 'max'): Promise<void>;
   /** Remembers which events the journal says were taken; the service must not run. */
   noteTaken(): void;
   /** Waits until every event and letter is settled. */
   settled(service: ServiceProcess): Promise<void>;
-  audit(title: string): Promise<Audit>;
+  /** Compares what was taken with what the bus and the queue have, for the table too. */
+  audit(fault: string): Promise<Audit>;
 }
 
 interface Status {
@@ -59,6 +83,7 @@ export async function createScene(
   const services: ServiceProcess[] = [];
   const journalPath = join(folder, 'journal.db');
   const taken = new Set<string>();
+  const fault = { beganMs: 0, endedMs: 0, settledMs: 0 };
   onTestFinished(async () => {
     for (const service of services) await service.stop('SIGKILL');
     await sandbox.stop();
@@ -80,9 +105,13 @@ export async function createScene(
     sandbox,
     journalPath,
     get,
-    post,
-    async remove(path) {
-      await fetch(admin + path, { method: 'DELETE' });
+    async faultBegins(rule) {
+      if (rule !== undefined) await post('/faults', rule);
+      fault.beganMs = performance.now();
+    },
+    async faultEnds() {
+      await fetch(`${admin}/faults`, { method: 'DELETE' });
+      fault.endedMs = performance.now();
     },
     async setTraffic(perSecond) {
       await post('/traffic', { perSecond });
@@ -119,9 +148,10 @@ export async function createScene(
         if (answer?.status !== 200) continue;
         const { worker } = (await answer.json()) as Status;
         quiet = worker.journal.events + worker.journal.letters === 0 ? quiet + 1 : 0;
+        if (quiet === 1) fault.settledMs = performance.now();
       }
     },
-    async audit(title) {
+    async audit(name) {
       const published = await get<readonly string[]>('/events/ids');
       const { letters } = await get<{ letters: readonly { body: string }[] }>(
         '/dead-letters?limit=1000000',
@@ -145,10 +175,15 @@ export async function createScene(
         lost: [...taken].filter((id) => !distinct.has(id) && !buried.has(id)),
         invented: [...distinct].filter((id) => !sent.has(id)).length,
       };
-      console.log(
-        `${title}: sent ${audit.sent}, taken ${audit.taken}, published ${audit.published}, ` +
-          `dead-lettered ${audit.deadLettered}, duplicates ${audit.duplicates}, lost = ${audit.lost.length}`,
-      );
+      onTestFinished(({ task }) => {
+        task.meta.fault = {
+          fault: name,
+          durationMs: fault.endedMs - fault.beganMs,
+          recoveryMs: fault.settledMs - fault.endedMs,
+          ...audit,
+          lost: audit.lost.length,
+        };
+      });
       return audit;
     },
   };

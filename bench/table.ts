@@ -1,4 +1,4 @@
-/** Columns as wide as their longest cell; numbers to the right. */
+/** The first row is the head. Columns as wide as their longest cell; numbers to the right. */
 export function tableOf(rows: readonly (readonly (string | number)[])[]): string {
   const cells = rows.map((row) => row.map(textOf));
   const widths: number[] = [];
@@ -12,7 +12,7 @@ export function tableOf(rows: readonly (readonly (string | number)[])[]): string
       row
         .map((cell, column) => {
           const width = widths[column] ?? 0;
-          const isNumber = typeof rows[line]?.[column] === 'number' || (line === 0 && column > 0);
+          const isNumber = typeof rows[line === 0 ? 1 : line]?.[column] === 'number';
           return isNumber ? cell.padStart(width) : cell.padEnd(width);
         })
         .join('  ')
