@@ -1,5 +1,5 @@
 // Events from the stream to accepted PutEvents, by the service with its journal on, against a bare
-// loop of the SDK and against a naive pipeline. The sandbox is a process of its own. Alone: node bench/events.ts
+// loop of the SDK and against a naive pipeline. The sandbox is a process of its own.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,23 +15,18 @@ import {
   startSandboxProcess,
 } from '../test/support/processes.ts';
 import { profileArguments } from './profile.ts';
-import { type BenchResult, printTable, ratioOf } from './result.ts';
+import { type BenchResult, ratioOf } from './result.ts';
 
-export interface EventsBenchOptions {
-  readonly rounds?: number;
-  /** Before a measurement begins, in milliseconds. */
-  readonly warmUpMs?: number;
-  /** One measurement, in milliseconds. */
-  readonly measureMs?: number;
-  /** At 200 events/s, in milliseconds. */
-  readonly latencyMs?: number;
-}
-
+/** In milliseconds: before a measurement, one measurement, and the one at a steady rate. */
+const SIZES = {
+  full: { rounds: 3, warmUpMs: 2500, measureMs: 4000, steadyMs: 10_000 },
+  quick: { rounds: 1, warmUpMs: 500, measureMs: 1000, steadyMs: 5000 },
+};
 const STEADY_RATE = 200;
 const METRICS_INTERVAL_MS = 5000;
 
-export async function run(options: EventsBenchOptions = {}): Promise<BenchResult> {
-  const { rounds = 3, warmUpMs = 2500, measureMs = 4000, latencyMs = 10_000 } = options;
+export async function run(quick: boolean): Promise<BenchResult> {
+  const { rounds, warmUpMs, measureMs, steadyMs } = SIZES[quick ? 'quick' : 'full'];
   const folder = mkdtempSync(join(tmpdir(), 'bench-events-'));
   const sandbox = await startSource({ otherShare: 0 });
   const mixed = await startSource({ otherShare: 0.5 });
@@ -57,7 +52,7 @@ export async function run(options: EventsBenchOptions = {}): Promise<BenchResult
 
     await steer(sandbox, 'traffic', { perSecond: 0 });
     const service = await startService(sandbox, join(folder, 'steady'));
-    const steady = await steadyState(sandbox, service, latencyMs);
+    const steady = await steadyState(sandbox, service, steadyMs);
     await service.stop();
     return {
       bench: 'events',
@@ -220,5 +215,3 @@ async function residentBytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }
-
-if (import.meta.main) printTable(await run());

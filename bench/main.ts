@@ -1,11 +1,12 @@
-// npm run bench [-- map|events|simulate|report|start ...] [--profile]
+// npm run bench [-- map|events|simulate|report|start ...] [--quick] [--profile]
+// --quick: small sizes and one round, to see that everything works; its speeds say little.
 // Each benchmark prints a table; all go to bench/results/<time>.json.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { printHottest, profileFolder } from './profile.ts';
-import { type BenchResult, median, printTable } from './result.ts';
+import { type Bench, type BenchResult, median, printTable } from './result.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchResult> }>>> = {
+const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   start: () => import('./start.ts'),
   simulate: () => import('./simulate.ts'),
   map: () => import('./map.ts'),
@@ -13,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchResul
   events: () => import('./events.ts'),
 };
 
+const quick = process.argv.includes('--quick');
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const unknown = names.filter((name) => !(name in BENCHES));
 if (unknown.length > 0) {
@@ -33,7 +35,7 @@ for (const [name, load] of Object.entries(BENCHES)) {
   if (names.length > 0 && !names.includes(name)) continue;
   console.log(`\n${name} ...`);
   const bench = await load();
-  results.push(await bench.run());
+  results.push(await bench.run(quick));
 }
 for (const result of results) printTable(result);
 if (profileFolder !== undefined) printHottest(profileFolder);

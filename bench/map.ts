@@ -1,6 +1,6 @@
 // POST /map against a Genesys that answers at once: rate by NDJSON against a bare loop of the same
 // run, growth of memory, what a thousand small requests ask, and calls wasted under a rate limit.
-// Service, sandbox and bare loop are processes of their own. Also alone: node bench/map.ts [quick]
+// Service, sandbox and bare loop are processes of their own.
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -18,31 +18,33 @@ import {
   startSandboxProcess,
 } from '../test/support/processes.ts';
 import { profileArguments } from './profile.ts';
-import { type BenchResult, printTable, ratioOf } from './result.ts';
+import { type BenchResult, ratioOf } from './result.ts';
 
 const run1 = promisify(execFile);
 const BARE = fileURLToPath(new URL('./map-bare.ts', import.meta.url));
 const BATCH_SIZE = 1000;
 const IN_FLIGHT = 4;
 
-export interface MapBenchOptions {
-  /** Of the comparison. Default 100,000. */
-  readonly records?: number;
-  /** Default 5. */
-  readonly rounds?: number;
-  /** Of the large import whose memory is compared with one of 10,000. Default 1,000,000. */
-  readonly manyRecords?: number;
-  /** Writes under a limit of 300 requests a minute. Default 400: more than one minute allows. */
-  readonly limitedWrites?: number;
-}
+const SIZES = {
+  full: {
+    /** Of the comparison. */
+    records: 100_000,
+    rounds: 5,
+    /** Of the large import whose memory is compared with one of 10,000. */
+    manyRecords: 1_000_000,
+    /** Writes under a limit of 300 requests a minute: more than one minute allows. */
+    limitedWrites: 400,
+  },
+  quick: { records: 20_000, rounds: 1, manyRecords: 50_000, limitedWrites: 100 },
+};
 
 interface Summary {
   readonly success: boolean;
   readonly written: number;
 }
 
-export async function run(options: MapBenchOptions = {}): Promise<BenchResult> {
-  const { records = 100_000, rounds = 5, manyRecords = 1_000_000, limitedWrites = 400 } = options;
+export async function run(quick: boolean): Promise<BenchResult> {
+  const { records, rounds, manyRecords, limitedWrites } = SIZES[quick ? 'quick' : 'full'];
   const folder = await mkdtemp(join(tmpdir(), 'bench-map-'));
   try {
     const compared = await compare(folder, records, rounds);
@@ -310,9 +312,4 @@ function ofGenesys(counts: Record<string, Record<string, number>>, end?: string)
 
 function sum(ends: Readonly<Record<string, number>> | undefined): number {
   return Object.values(ends ?? {}).reduce((total, count) => total + count, 0);
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const quick = process.argv.includes('quick');
-  printTable(await run(quick ? { rounds: 1, manyRecords: 100_000, limitedWrites: 310 } : {}));
 }

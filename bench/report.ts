@@ -1,6 +1,6 @@
 // GET /report over 1,000,000 conversations: pages a second against a bare loop over the same pages
 // in the same run, and the growth of memory over rest. Service, sandbox and bare loop are processes
-// of their own. Also alone: node bench/report.ts [quick]
+// of their own.
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ import {
   startSandboxProcess,
 } from '../test/support/processes.ts';
 import { profileArguments } from './profile.ts';
-import { type BenchResult, printTable, ratioOf } from './result.ts';
+import { type BenchResult, ratioOf } from './result.ts';
 
 const runFile = promisify(execFile);
 const BARE = fileURLToPath(new URL('./report-bare.ts', import.meta.url));
@@ -32,15 +32,13 @@ const QUESTIONS = {
   },
 } as const;
 
-export interface ReportBenchOptions {
-  /** Default 1,000,000. */
-  readonly conversations?: number;
-  /** Default 5. */
-  readonly rounds?: number;
-}
+const SIZES = {
+  full: { conversations: 1_000_000, rounds: 5 },
+  quick: { conversations: 100_000, rounds: 1 },
+};
 
-export async function run(options: ReportBenchOptions = {}): Promise<BenchResult> {
-  const { conversations = 1_000_000, rounds = 5 } = options;
+export async function run(quick: boolean): Promise<BenchResult> {
+  const { conversations, rounds } = SIZES[quick ? 'quick' : 'full'];
   const sandbox = await startSandboxProcess({
     SANDBOX_RATE: '0',
     SANDBOX_CONVERSATIONS: String(conversations),
@@ -163,10 +161,4 @@ async function runBare(
 async function memoryBytes(pid: number, field: 'VmRSS' | 'VmHWM'): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const quick = process.argv.includes('quick');
-  const result = await run(quick ? { conversations: 100_000, rounds: 1 } : {});
-  printTable(result);
 }

@@ -1,5 +1,10 @@
 import { tableOf } from './table.ts';
 
+export interface Bench {
+  /** `quick`: in seconds, as a test that it works. */
+  run(quick: boolean): Promise<BenchResult>;
+}
+
 /** What one benchmark measured; ratios against a reference of the same run are what counts. */
 export interface BenchResult {
   readonly bench: string;

@@ -1,22 +1,18 @@
 // POST /simulate of one event against the same request answered without simulating, and against
 // the bare pipeline function. The server is a process of its own; its CPU time is what counts, for
-// the difference is far below the noise of a socket. Alone: node bench/simulate.ts
+// the difference is far below the noise of a socket.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Pool } from 'undici';
 import { profileArguments } from './profile.ts';
-import { type BenchResult, median, printTable } from './result.ts';
+import { type BenchResult, median } from './result.ts';
 
-export interface SimulateBenchOptions {
-  readonly rounds?: number;
-  /** Requests of one kind in a round. */
-  readonly requests?: number;
-}
-
+/** `requests`: of one kind in a round. */
+const SIZES = { full: { rounds: 15, requests: 2000 }, quick: { rounds: 1, requests: 200 } };
 const AT_ONCE = 4;
 
-export async function run(options: SimulateBenchOptions = {}): Promise<BenchResult> {
-  const { rounds = 15, requests = 2000 } = options;
+export async function run(quick: boolean): Promise<BenchResult> {
+  const { rounds, requests } = SIZES[quick ? 'quick' : 'full'];
   const server = fork(new URL('./simulate-server.ts', import.meta.url), {
     execArgv: [...profileArguments],
   });
@@ -102,5 +98,3 @@ async function next(server: ChildProcess): Promise<number> {
   const [value] = (await once(server, 'message')) as [number];
   return value;
 }
-
-if (import.meta.main) printTable(await run());

@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startProcess, startSandboxProcess } from '../test/support/processes.ts';
 import { type BenchResult, ratioOf } from './result.ts';
 
-const ROUNDS = 4;
 /** The service returns the memory of its start after 5 s. */
 const REST_MS = 8000;
 
@@ -15,7 +14,8 @@ const FORMS = [
   { name: 'compiled, as the image', main: 'dist/main.js' },
 ];
 
-export async function run(): Promise<BenchResult> {
+export async function run(quick: boolean): Promise<BenchResult> {
+  const rounds = quick ? 1 : 4;
   execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
   const sandbox = await startSandboxProcess({ SANDBOX_RATE: '0' });
   const measured = FORMS.map(({ name, main }) => {
@@ -25,7 +25,7 @@ export async function run(): Promise<BenchResult> {
   });
   const bareMs: number[] = [];
   try {
-    for (let round = 0; round < ROUNDS; round += 1) {
+    for (let round = 0; round < rounds; round += 1) {
       bareMs.push(await bareExpressMs());
       for (const { main, startMs, restMiB } of measured) {
         const startedMs = performance.now();
@@ -60,7 +60,7 @@ export async function run(): Promise<BenchResult> {
       { name: 'reference: a bare express app', unit: 'ms', values: bareMs },
     ],
     notes: [
-      `${ROUNDS} rounds, interleaved; memory ${REST_MS / 1000} s after ready, worker on, no traffic`,
+      `${rounds} rounds, interleaved; memory ${REST_MS / 1000} s after ready, worker on, no traffic`,
       'all but the first start of a new version find the compile cache of the one before',
     ],
   };
