@@ -121,7 +121,8 @@ export const settings = {
     maximum: 17_179_869_184,
     default: 268_435_456,
     group: 'Limits',
-    description: 'JSON bodies arriving at once, all requests together; more are answered 503',
+    description:
+      'JSON bodies of all requests that are being read or worked on; more are answered 503',
   },
   HTTP_LINE_LIMIT_BYTES: {
     type: 'integer',

@@ -156,6 +156,8 @@ function turnAwayUnderOverload(
   }
 
   return (request, response, next) => {
+    // The caller left while the request waited for its turn: no 'close' would end its being in flight.
+    if (response.destroyed) return;
     const lateLoop = limits.loopDelayMs > 0 && loop.delayMs > limits.loopDelayMs;
     if (lateLoop || metrics.inFlight >= limits.inFlight) {
       const reason = lateLoop ? 'event_loop' : 'in_flight';

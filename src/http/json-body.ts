@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { callerGone, headerOf } from './exchange.ts';
 import { Problem } from './problem.ts';
 
@@ -6,7 +6,7 @@ export interface JsonBodyLimits {
   readonly maxBytes: number;
   /** Time for the whole body to arrive, in milliseconds. */
   readonly timeoutMs: number;
-  /** Bytes of all bodies that are held at once, by all requests together. */
+  /** Bytes of all bodies that are held at once, by all requests together: each until its answer is out. */
   readonly maxHeldBytes: number;
 }
 
@@ -16,16 +16,17 @@ export interface JsonBodyLimits {
  */
 export interface JsonBodyReader {
   /**
+   * @param response its end gives back what the body takes of `maxHeldBytes`
    * @param onWanted called when the declared size is fine and the body may come
    * @throws Problem 408, 413, 499 or 503
    */
-  read(request: IncomingMessage, onWanted: () => void): Promise<Buffer>;
+  read(request: IncomingMessage, response: ServerResponse, onWanted: () => void): Promise<Buffer>;
 }
 
 export function createJsonBodyReader(limits: JsonBodyLimits): JsonBodyReader {
   let heldBytes = 0;
 
-  function collect(request: IncomingMessage): Promise<Buffer> {
+  function collect(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -40,33 +41,39 @@ export function createJsonBodyReader(limits: JsonBodyLimits): JsonBodyReader {
       else chunks.push(chunk);
     }
     function onEnd(): void {
-      release();
+      stopReading();
+      // What was made of the body lives for as long as the request is worked on.
+      if (response.destroyed) giveBack();
+      else response.once('close', giveBack);
       resolve(Buffer.concat(chunks, bytes));
     }
     function onGone(): void {
       fail(callerGone());
     }
     function fail(problem: Problem): void {
-      release();
+      stopReading();
+      giveBack();
       // What is left of a refused body flows past unread; the server bounds for how long.
       request.resume();
       reject(problem);
     }
-    function release(): void {
-      clearTimeout(timer);
+    function giveBack(): void {
       heldBytes -= bytes;
+    }
+    function stopReading(): void {
+      clearTimeout(timer);
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
     }
     return promise;
   }
 
   return {
-    async read(request, onWanted) {
+    async read(request, response, onWanted) {
       const declared = Number(headerOf(request, 'content-length') ?? 0);
       if (declared > limits.maxBytes) throw tooLarge(limits.maxBytes);
       if (heldBytes + declared > limits.maxHeldBytes) throw overloaded();
       onWanted();
-      return collect(request);
+      return collect(request, response);
     },
   };
 }

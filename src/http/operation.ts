@@ -36,7 +36,7 @@ export function createOperation(options: {
         askForBody(request, response);
         return undefined;
       }
-      const bytes = await bodies.read(request, () => askForBody(request, response));
+      const bytes = await bodies.read(request, response, () => askForBody(request, response));
       if (bytes.length > 0) return bytes;
     }
     if (checkBody === undefined || route.bodyOptional === true) return undefined;

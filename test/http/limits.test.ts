@@ -62,6 +62,34 @@ describe('requests in flight', () => {
     expect(lines).toMatchObject([{ level: 'warn', msg: 'Overloaded', reason: 'in_flight' }]);
   });
 
+  test('are not counted when their callers left before their turn', async () => {
+    const { body: _none, ...rest } = echoRoute({ method: 'get', path: '/x', operationId: 'x' });
+    let handled = 0;
+    const busy: Route = {
+      ...rest,
+      async handle() {
+        handled += 1;
+        // All have come when the first is over; all leave while the second holds the loop.
+        if (handled === 2) for (const { socket } of callers) socket.resetAndDestroy();
+        const untilMs = performance.now() + (handled > 2 ? 0 : 100);
+        while (performance.now() < untilMs);
+        return { status: 200, body: {} };
+      },
+    };
+    await using app = await startTestServer([busy], { limits: { inFlight: 5 } });
+    const callers = await Promise.all(Array.from({ length: 20 }, () => openRaw(app.port)));
+    const send = (path: string) => {
+      for (const { socket } of callers) socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    };
+    // The server has accepted all connections before it gets busy.
+    send('/livez');
+    await expect.poll(() => callers.every(({ received }) => received !== '')).toBe(true);
+    send('/x');
+    await expect.poll(() => callers.every(({ socket }) => socket.closed)).toBe(true);
+
+    await expect.poll(async () => (await fetch(`${app.url}/x`)).status).toBe(200);
+  });
+
   test('200 floods at once leave the probes responsive', async () => {
     const slow = echoRoute({
       async handle() {
@@ -130,6 +158,34 @@ describe('bodies held at once', () => {
       );
       await expect.poll(async () => (await post()).status).toBe(503);
     }
+    await expect.poll(async () => (await post()).status).toBe(200);
+  });
+
+  test('count for as long as their requests are worked on', async () => {
+    const gate = Promise.withResolvers<void>();
+    let working = 0;
+    const slow = echoRoute({
+      async handle() {
+        working += 1;
+        await gate.promise;
+        return { status: 200, body: {} };
+      },
+    });
+    await using app = await startTestServer([slow], {
+      limits: { bodyBytes: 1000, heldBodyBytes: 1500 },
+    });
+    const post = () =>
+      fetch(`${app.url}/echo`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ name: 'x'.repeat(900) }),
+      });
+    const first = post();
+    await expect.poll(() => working).toBe(1);
+
+    expect((await post()).status).toBe(503);
+    gate.resolve();
+    expect((await first).status).toBe(200);
     await expect.poll(async () => (await post()).status).toBe(200);
   });
 });
