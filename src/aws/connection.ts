@@ -1,14 +1,14 @@
 import type { HttpHandler } from '@smithy/core/protocols';
 import { type AwsCall, awsFailure } from './failure.ts';
 import { createHttpHandler } from './http-handler.ts';
-import { Sha256 } from './sha256.ts';
+import { createSha256 } from './sha256.ts';
 
 /** What every adapter needs to know of the way to AWS. Credentials: the SDK's default chain. */
 export interface AwsConnectionOptions {
   readonly region: string;
   /** Another address than AWS' own, for example `http://127.0.0.1:4566`. */
   readonly endpoint?: string | undefined;
-  /** Calls at once; more wait inside of the SDK, without a bound. */
+  /** Calls at once; more wait for a socket, without a bound. */
   readonly maxSockets: number;
   readonly connectTimeoutMs: number;
   /** For a whole call: credentials, connection, every try and the answer's last byte. */
@@ -77,7 +77,7 @@ function clientOptions(
     retryMode: 'standard',
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     requestHandler,
-    sha256: Sha256,
+    sha256: createSha256(),
     // For calls without options: building the chain of middleware anew is a fifth of such a call.
     cacheMiddleware: true,
   };

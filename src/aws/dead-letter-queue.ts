@@ -207,7 +207,7 @@ export function createDeadLetterQueue(
           some = await receiveSome(max - received.length, visibilitySeconds, waitSeconds, signal);
         } catch (error) {
           // What is received already would be hidden from everybody for a while.
-          if (received.length === 0 || !(error instanceof UpstreamError)) throw error;
+          if (received.length === 0) throw error;
           break;
         }
         if (some.length === 0) break;

@@ -44,6 +44,16 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
   // the same User-Agent composed anew for each request (the request handler has one).
   client.middlewareStack.remove('loggerMiddleware');
   client.middlewareStack.remove('getUserAgentMiddleware');
+  // Calls have no options of their own, see `cacheMiddleware`: what was given up while it waited
+  // for credentials is stopped here, just before it would be sent.
+  const signals = new WeakMap<object, AbortSignal>();
+  client.middlewareStack.add(
+    (next) => (args) => {
+      signals.get(args.input)?.throwIfAborted();
+      return next(args);
+    },
+    { step: 'deserialize', priority: 'low', name: 'givenUpMiddleware' },
+  );
   const target = `bus "${options.busName}"`;
 
   return {
@@ -65,7 +75,10 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
           ...(entry.traceHeader === undefined ? {} : { TraceHeader: entry.traceHeader }),
         })),
       });
-      const answer = await connection.call(call, signal, () => client.send(command));
+      const answer = await connection.call(call, signal, ({ abortSignal }) => {
+        signals.set(command.input, abortSignal);
+        return client.send(command);
+      });
       const results = answer.Entries ?? [];
       if (results.length !== entries.length) {
         throw new UpstreamError(

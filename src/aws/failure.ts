@@ -81,7 +81,7 @@ interface Facts {
   readonly requestId: string | undefined;
   readonly retryAfter: string | undefined;
   readonly attempts: number | undefined;
-  /** The SDK met a wrong clock and has corrected it; the next call will be right. */
+  /** Our clock is wrong by minutes; the SDK allows for it from the next call on. */
   readonly clockCorrected: boolean;
 }
 
@@ -117,9 +117,9 @@ export function awsFailure(error: unknown, call: AwsCall): UpstreamError {
 }
 
 function judge(facts: Facts, service: AwsService): Verdict {
-  if (facts.clockCorrected) return UNAVAILABLE;
   for (const name of facts.names) {
     const verdict = MISSING[service].get(name) ?? BY_CODE.get(name);
+    if (verdict === CREDENTIALS && facts.clockCorrected) return UNAVAILABLE;
     if (verdict !== undefined) return verdict;
   }
   const { status } = facts;
@@ -128,13 +128,14 @@ function judge(facts: Facts, service: AwsService): Verdict {
   }
   if (status === 429) return THROTTLED;
   if (status === 408) return TIMEOUT;
-  if (status === 413) return TOO_LARGE;
   if (status === 401 || status === 403) return ACCESS_DENIED;
   if (status < 400 || status >= 500) return UNAVAILABLE;
+  if (status === 413) return TOO_LARGE;
+  // Every refusal of AWS has a request id and a code; what lacks one came from a proxy.
   const spoken = facts.names.some(
     (name) => !/^(?:Unknown|UnknownError|SyntaxError|Error)$/.test(name),
   );
-  if (!spoken) return ENDPOINT;
+  if (!spoken || facts.requestId === undefined) return ENDPOINT;
   return /over the limit|too long|must be shorter than/i.test(facts.message) ? TOO_LARGE : REFUSED;
 }
 

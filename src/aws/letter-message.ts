@@ -112,7 +112,7 @@ function message(
   for (const [name, { DataType, StringValue }] of Object.entries(attributes)) {
     bytes += name.length + DataType.length + Buffer.byteLength(StringValue);
   }
-  return { body, attributes, bytes, deduplicationId: deduplicationId(letter.eventId) };
+  return { body, attributes, bytes, deduplicationId: deduplicationId(letter, body) };
 }
 
 /** A failure that may pass, given up all the same. */
@@ -161,10 +161,14 @@ function attributeValue(text: string): string {
     .replaceAll(/[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu, '\uFFFD');
 }
 
-/** At most 128 characters without blanks. */
-function deduplicationId(eventId: string): string {
-  if (/^[!-~]{1,128}$/.test(eventId)) return eventId;
-  return createHash('sha256').update(eventId).digest('hex');
+/**
+ * The event's id and a digest of the letter, at most 128 characters without blanks. A letter that
+ * is sent again has the same one; that of a replayed event which failed again has not, or SQS
+ * would swallow it within five minutes of the first.
+ */
+function deduplicationId({ eventId }: DeadLetter, body: string): string {
+  const digest = createHash('sha256').update(body).digest('hex');
+  return /^[!-~]{1,63}$/.test(eventId) ? `${eventId}:${digest}` : digest;
 }
 
 async function unpack(encoding: unknown, content: unknown): Promise<unknown> {

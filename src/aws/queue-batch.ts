@@ -4,6 +4,7 @@ import { type AwsCall, awsFailure } from './failure.ts';
 
 /** The answer of SQS' batch calls: 200, and yet some entries may have failed. */
 export interface BatchAnswer {
+  readonly $metadata: { readonly requestId?: string | undefined };
   readonly Successful?: readonly { readonly Id: string | undefined }[] | undefined;
   readonly Failed?:
     | readonly {
@@ -73,7 +74,10 @@ function failureOfEntry(
   return awsFailure(
     Object.assign(new Error(failed?.Message ?? 'no answer for this entry'), {
       name: failed?.Code ?? 'InternalFailure',
-      $metadata: { httpStatusCode: failed?.SenderFault === true ? 400 : 500 },
+      $metadata: {
+        httpStatusCode: failed?.SenderFault === true ? 400 : 500,
+        requestId: answer.$metadata.requestId ?? 'none',
+      },
     }),
     call,
   );

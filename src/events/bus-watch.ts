@@ -11,6 +11,8 @@ export interface BusWatch {
   failed(only: Job | undefined): boolean;
   /** Ask before `failed`: the event was alone, and since it failed before others came through. */
   isToBlame(job: Job): boolean;
+  /** The event failed before, and since then others came through. */
+  othersPassed(job: Job): boolean;
   /** Has to go alone from now on, so that its failures are its own. */
   isSuspect(job: Job): boolean;
 }
@@ -45,6 +47,7 @@ export function createBusWatch(now: () => number = () => performance.now()): Bus
       if (!alone || acceptedMs <= lastFailedAtMs) return false;
       return failedMs <= lastFailedAtMs || callFailures >= GUILTY_AFTER;
     },
+    othersPassed: ({ lastFailedAtMs }) => lastFailedAtMs > 0 && acceptedMs > lastFailedAtMs,
     isSuspect: ({ alone, callFailures }) => alone || callFailures >= SUSPECT_AFTER,
   };
 }

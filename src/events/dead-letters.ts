@@ -1,4 +1,5 @@
 import { coerceError } from '../errors.ts';
+import { abortable } from '../lib/cache.ts';
 import type { Logger } from '../lib/logger.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../lib/retry.ts';
 import type { Journal } from './journal.ts';
@@ -58,12 +59,17 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
       const answers = await queue.send(letters, signal);
       onSent(rows.filter((_, index) => answers[index] === undefined).map(({ seq }) => seq));
       const failures = answers.filter((answer) => answer !== undefined);
-      const [failure] = failures;
-      if (failure === undefined) continue;
-      if (failures.some((error) => !isRefusal(error))) throw failure;
+      const outage = failures.find((error) => !isRefusal(error));
+      if (outage !== undefined) throw outage;
+      const first = answers.findIndex((answer) => answer !== undefined);
+      if (first === -1) continue;
       refusedNow += failures.length;
       log.error(
-        { ...errorFacts(failure), letters: failures.length, eventId: letters[0]?.eventId },
+        {
+          ...errorFacts(failures[0]),
+          letters: failures.length,
+          eventId: letters[first]?.eventId,
+        },
         'The dead-letter queue refused letters for good: they stay in the journal',
       );
     }
@@ -75,7 +81,8 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
     passing ??= passOnce(signal).finally(() => {
       passing = undefined;
     });
-    await passing;
+    // The pass under way may have another signal than this caller.
+    await abortable(passing, signal);
   }
 
   return {

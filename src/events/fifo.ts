@@ -1,4 +1,4 @@
-/** First in, first out; what was taken out is not kept alive. */
+/** First in, first out; what was taken out is not kept alive. Nothing in it is `undefined`. */
 export interface Fifo<T> {
   push(item: T): void;
   peek(): T | undefined;
@@ -10,7 +10,7 @@ export interface Fifo<T> {
 const COMPACT_AFTER = 256;
 
 export function createFifo<T>(): Fifo<T> {
-  let items: T[] = [];
+  let items: (T | undefined)[] = [];
   let head = 0;
 
   return {
@@ -20,7 +20,10 @@ export function createFifo<T>(): Fifo<T> {
     peek: () => items[head],
     shift() {
       const item = items[head];
-      if (head < items.length) head += 1;
+      if (head < items.length) {
+        items[head] = undefined;
+        head += 1;
+      }
       if (head === items.length || head >= COMPACT_AFTER) {
         items = items.slice(head);
         head = 0;

@@ -1,5 +1,5 @@
-import { v7 } from 'uuid';
 import { coerceError } from '../errors.ts';
+import { eventIdOf, keyOfEvent } from './event-id.ts';
 import type { Journal } from './journal.ts';
 import type { Ledger } from './ledger.ts';
 import { letterOfItem } from './letter.ts';
@@ -14,10 +14,6 @@ export interface IntakeOptions {
   readonly stats: PipelineStats;
   readonly now?: (() => number) | undefined;
 }
-
-/** An id that fits wherever ids go: a queue's de-duplication id, a log line, a key. */
-const USABLE_ID = /^[\w!-/:-@[-`{-~]{1,128}$/;
-const MAX_TIME_LENGTH = 64;
 
 /**
  * One chunk of the stream: filters it, drops duplicates and gives the rest to the ledger. Returns
@@ -41,20 +37,19 @@ export function createIntake(options: IntakeOptions): Intake {
       counts.failed += 1;
       const { message } = coerceError(error);
       const why = { stage: 'filter', code: 'filter_failed', message } as const;
-      ledger.bury(letterOfItem(event, usableId(event), why, atMs), undefined);
+      ledger.bury(letterOfItem(event, eventIdOf(keyOfEvent(event)), why, atMs), undefined);
       return;
     }
     if (!matched) {
       counts.filteredOut += 1;
       return;
     }
-    const id = usableId(event);
-    const key = id === undefined ? undefined : keyOf(id, event);
+    const key = keyOfEvent(event);
     if (key !== undefined && !journal.isNew(key)) {
       counts.duplicates += 1;
       return;
     }
-    ledger.take({ eventId: id ?? v7(), key, takenAtMs: atMs, event });
+    ledger.take({ eventId: eventIdOf(key), key, takenAtMs: atMs, event });
   }
 
   function noteLag(event: RawEvent, atMs: number): void {
@@ -73,22 +68,11 @@ export function createIntake(options: IntakeOptions): Intake {
       }
       counts.malformed += 1;
       const why = { stage: 'read', code: 'malformed_line', message: item.reason } as const;
-      ledger.bury(letterOfItem(item.text, undefined, why, atMs), undefined);
+      ledger.bury(letterOfItem(item.text, eventIdOf(undefined), why, atMs), undefined);
     }
     const last = items.at(-1);
     if (last?.kind === 'event') noteLag(last.event, atMs);
     stats.spent('read', performance.now() - startedMs, items.length);
     return ledger.open ? undefined : ledger.whenOpen(signal);
   };
-}
-
-function usableId(event: RawEvent): string | undefined {
-  const id = event['id'];
-  return typeof id === 'string' && USABLE_ID.test(id) ? id : undefined;
-}
-
-/** The same id at the same time is the same event; a later change of the interaction is another one. */
-function keyOf(id: string, event: RawEvent): string {
-  const time = event['createdTime'];
-  return typeof time === 'string' ? `${id} ${time.slice(0, MAX_TIME_LENGTH)}` : id;
 }

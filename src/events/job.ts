@@ -2,7 +2,7 @@ import type { BusEntry, RawEvent } from './ports.ts';
 
 /** One taken event on its way through the pipeline; each stage adds what it learned. */
 export interface Job {
-  /** Its place in the journal; given once, never used again. */
+  /** Its place in the journal; given once in the life of a process. */
   readonly seq: number;
   readonly eventId: string;
   readonly event: RawEvent;

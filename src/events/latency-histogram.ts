@@ -1,4 +1,4 @@
-/** Bucket bounds grow by 12 %: 1 ms to 1.5 hours in 149 buckets, so that CloudWatch takes them in one datum. */
+/** Bucket bounds grow by 12 %: 1 ms to 5 hours in 149 buckets, so that CloudWatch takes them in one datum. */
 const GROWTH = 1.12;
 const BUCKETS = 149;
 const LOG_GROWTH = Math.log(GROWTH);

@@ -12,7 +12,7 @@ export interface LedgerOptions {
   readonly groupMs?: number | undefined;
   /** How long settled events and sent letters wait for theirs, in milliseconds. Default 50. */
   readonly settleMs?: number | undefined;
-  /** Events or settlements that are written at once, without waiting. Default 256. */
+  /** So many events, or four times as many settlements, are written without waiting. Default 256. */
   readonly groupSize?: number | undefined;
   /** Between two tries while the disk refuses, in milliseconds. Default 1000. */
   readonly retryMs?: number | undefined;

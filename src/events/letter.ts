@@ -1,4 +1,3 @@
-import { v7 } from 'uuid';
 import type { Job } from './job.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { DeadLetter, DeadLetterStage } from './ports.ts';
@@ -32,7 +31,7 @@ export function letterOfJob(job: Job, why: Failure, versions: Pipeline['versions
 /** For what was never taken: a line that is no event, or an event that breaks the filter. */
 export function letterOfItem(
   original: unknown,
-  eventId: string | undefined,
+  eventId: string,
   why: Failure,
   readAtMs: number,
 ): DeadLetter {
@@ -45,7 +44,7 @@ export function letterOfItem(
     stage: why.stage,
     errorCode: why.code,
     attempts: 0,
-    eventId: eventId ?? v7(),
+    eventId,
     firstSeen: readAt,
   };
 }

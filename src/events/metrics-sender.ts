@@ -1,3 +1,4 @@
+import { abortable } from '../lib/cache.ts';
 import type { Logger } from '../lib/logger.ts';
 import { bucketValue } from './latency-histogram.ts';
 import type { PipelineStats } from './pipeline-stats.ts';
@@ -12,10 +13,13 @@ export interface MetricsSenderOptions {
   readonly now?: () => Date;
 }
 
-/** Sends what has happened since the last successful send, once per interval and at the end. */
+/**
+ * Sends what has happened since the last successful send, once per interval and at the end.
+ * PutMetricData knows no ids: what was stored, but not answered in time, is counted twice.
+ */
 export interface MetricsSender {
   start(): void;
-  /** Sends the rest. Never throws: metrics do not disturb anything. */
+  /** Sends the rest, until the signal aborts. Never throws: metrics do not disturb anything. */
   stop(signal?: AbortSignal): Promise<void>;
 }
 
@@ -88,8 +92,12 @@ export function createMetricsSender(options: MetricsSenderOptions): MetricsSende
     },
     async stop(signal) {
       clearInterval(timer);
-      await sending;
-      await send(signal);
+      try {
+        await abortable(Promise.resolve(sending), signal);
+        await abortable(send(signal), signal);
+      } catch (error) {
+        log.warn(errorFacts(error), 'The last metrics were not sent in time');
+      }
     },
   };
 }

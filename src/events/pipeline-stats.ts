@@ -8,7 +8,7 @@ export interface PipelineCounts {
   ingested: number;
   /** Accepted by the bus. */
   published: number;
-  /** Taken, and dead-lettered. */
+  /** Dead-lettered: taken ones, and those that the filter failed on. */
   failed: number;
   filteredOut: number;
   /** Lines that are no events; dead-lettered, but never taken. */

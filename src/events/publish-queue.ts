@@ -10,13 +10,14 @@ export interface PublishQueueOptions {
 
 /**
  * Jobs that are ready for the bus. Batches are taken out when a call may start, not built before:
- * so they are as full as they can be. Repeated jobs go before new ones.
+ * so they are as full as they can be. Repeated jobs mostly go before new ones.
  */
 export interface PublishQueue {
   add(job: Job): void;
   /** The job comes back after `delayMs`, together with those of the same moment. */
   delay(job: Job, delayMs: number): void;
-  takeBatch(): Job[];
+  /** `first`: which go before the others; default `repeated`. */
+  takeBatch(first?: 'repeated' | 'new'): Job[];
   /** Whether the next batch would be full. */
   readonly full: boolean;
   readonly size: number;
@@ -39,7 +40,6 @@ export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
   let delayed = 0;
 
   const size = () => again.size + fresh.size;
-  const peek = () => again.peek() ?? fresh.peek();
 
   return {
     add(job) {
@@ -66,12 +66,16 @@ export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
       };
       slots.set(slot, { timer: setTimeout(due, slot * SLOT_MS - performance.now()), jobs: [job] });
     },
-    takeBatch() {
+    takeBatch(first = 'repeated') {
       const batch: Job[] = [];
       let size = 0;
-      for (let job = peek(); job !== undefined && batch.length < maxEntries; job = peek()) {
+      const [one, other] = first === 'new' ? [fresh, again] : [again, fresh];
+      while (batch.length < maxEntries) {
+        const from = one.size > 0 ? one : other;
+        const job = from.peek();
+        if (job === undefined) break;
         if (batch.length > 0 && (job.alone || size + job.entryBytes > maxBytes)) break;
-        (again.size > 0 ? again : fresh).shift();
+        from.shift();
         batch.push(job);
         bytes -= job.entryBytes;
         size += job.entryBytes;

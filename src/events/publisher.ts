@@ -79,7 +79,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
     trouble: options.trouble,
     retry,
     checkMs: options.checkMs,
-    probe: async () => paused || (await send(queue.takeBatch())),
+    // Where all that waits is delayed, nothing is proven yet.
+    probe: async () =>
+      paused || (queue.size === 0 ? queue.delayed === 0 : await send(queue.takeBatch('new'))),
     onOpen: pump,
     random,
     sleep: options.sleep,
@@ -179,6 +181,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
     // Where no entry of several was accepted, the bus is as likely to blame as the entries.
     const mayBeOwn = gate.open && (accepted.length > 0 || batch.length === 1);
+    // What we may not do with others we could; so it is this entry that we may not publish.
+    const isBarred = (job: Job) => gate.open && (accepted.length > 0 || watch.othersPassed(job));
     let systemic: Refused | undefined;
     let waits: Refused | undefined;
     for (const [index, job] of batch.entries()) {
@@ -186,6 +190,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
       if (outcome.accepted) continue;
       if (outcome.kind === 'reject') {
         onRefused(job, outcome);
+        continue;
+      }
+      if (outcome.kind === 'systemic' && isBarred(job)) {
+        repeat(job, outcome, true, undefined);
         continue;
       }
       waits = outcome;
@@ -220,7 +228,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     options.onRetry?.(why.code);
     job.lastFailedAtMs = performance.now();
     const failures = gate.open ? Math.max(job.retries, job.callFailures) : 1;
-    queue.delay(job, afterMs ?? fullJitterMs(retry, failures, random));
+    const delayMs = afterMs ?? fullJitterMs(retry, failures, random);
+    queue.delay(job, Math.min(delayMs, retry.capMs));
   }
 
   return {

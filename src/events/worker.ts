@@ -78,9 +78,10 @@ export interface Worker {
 }
 
 /**
- * How long a chunk of the stream is held back at most while memory is full, in milliseconds: a
- * bus that keeps up is waited for, a slow one hardly slows the taking of events.
+ * While memory is full the stream is held back after so many events, at most so many milliseconds:
+ * a bus that keeps up is waited for, and with a slow one some 5,000 events a second are still taken.
  */
+const HOLD_AFTER_EVENTS = 256;
 const HOLD_MS = 50;
 const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
 
@@ -99,6 +100,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let loops: Promise<unknown>[] = [];
   let burialLoggedMs = 0;
   let unlogged = 0;
+  let ingestedAtHold = 0;
 
   const backlog = createBacklog({
     journal,
@@ -220,8 +222,11 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** Waiting a moment for room in memory is cheaper than reading events back from the disk. */
   function makeWay(signal: AbortSignal): Promise<void> | undefined {
-    if (!backlog.crowded || !publisher.open || publisher.paused) return undefined;
+    const taken = counts.ingested - ingestedAtHold;
+    if (taken < HOLD_AFTER_EVENTS || !backlog.crowded) return undefined;
+    if (!publisher.open || publisher.paused || transformer.held) return undefined;
     ledger.flush();
+    ingestedAtHold = counts.ingested;
     return backlog.whenRoomy(signal, HOLD_MS);
   }
 
@@ -262,7 +267,8 @@ export function createWorker(options: WorkerOptions): Worker {
       reading.abort(new Error('The worker stops'));
       ledger.flush();
       try {
-        if (!wasPaused) await drain(signal);
+        // Paused, nothing new is sent, but answers to calls under way still settle their events.
+        await (wasPaused ? publisher.drain(signal) : drain(signal));
       } catch (error) {
         if (!signal.aborted) throw error;
         log.warn({ left: journal.events }, 'Not all events were published before the stop');

@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream';
 
 /**
- * The chunks of a body in the order they came. Unlike the stream's own iterator it hands over all
+ * What came of a body, in its order, all that waits at once. Unlike the stream's own iterator it hands over all
  * that arrived before it throws the error that broke the connection. With `maxBytes` waiting the
  * body is paused, so that TCP holds the sender back. When the consumer stops, the body is
  * destroyed and with it the socket.
  */
 export function receivedChunks(body: Readable, maxBytes: number): AsyncIterable<Buffer> {
-  const waiting: Buffer[] = [];
+  let waiting: Buffer[] = [];
   let waitingBytes = 0;
   let over = body.closed;
   let failure = body.errored;
@@ -31,11 +31,14 @@ export function receivedChunks(body: Readable, maxBytes: number): AsyncIterable<
   async function* read(): AsyncGenerator<Buffer, void, undefined> {
     try {
       for (;;) {
-        const chunk = waiting.shift();
-        if (chunk !== undefined) {
-          waitingBytes -= chunk.length;
-          if (waitingBytes < maxBytes && body.isPaused()) body.resume();
-          yield chunk;
+        if (waiting.length > 0) {
+          // A server that flushes each line sends chunks of one event: they are read together.
+          const chunk = waiting.length === 1 ? waiting[0] : undefined;
+          const all = chunk ?? Buffer.concat(waiting, waitingBytes);
+          waiting = [];
+          waitingBytes = 0;
+          if (body.isPaused()) body.resume();
+          yield all;
         } else if (failure !== null) {
           throw failure;
         } else if (over) {

@@ -26,6 +26,9 @@ import { simulateRoute } from '../http/simulate.ts';
 import { createWorkerRoutes } from '../http/worker.ts';
 import { CLOSE_SHARE, type Shared } from './shared.ts';
 
+/** Of a stop's time, what the last metrics get. */
+const METRICS_SHARE = 0.1;
+
 /** Genesys events to the bus, and the simulation of it. */
 export async function openEvents(shared: Shared, client: GenesysClient) {
   const { config, log, health, registry, limits, releasers } = shared;
@@ -145,7 +148,9 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
       log,
     });
     sender.start();
-    releasers.push('metrics sender', () => sender.stop());
+    releasers.push('metrics sender', () =>
+      sender.stop(AbortSignal.timeout(config.SHUTDOWN_TIMEOUT_MS * METRICS_SHARE)),
+    );
   }
 }
 

@@ -111,9 +111,9 @@ test('the ids of all that was accepted are there for an audit, more than events 
   const ids = Array.from({ length: 5000 }, (_, index) =>
     index % 7 === 0 ? `plain ${index}` : crypto.randomUUID(),
   );
-  const entryOf = (eventId: string) => ({
+  const entryOf = (interactionId: string) => ({
     ...good,
-    Detail: JSON.stringify({ interactionId: 'i', metadata: { eventId } }),
+    Detail: JSON.stringify({ interactionId }),
   });
   for (let from = 0; from < ids.length; from += 10) {
     await put(...ids.slice(from, from + 10).map(entryOf));

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, test, vi } from 'vitest';
+import { eventIdOf, keyOfEvent } from '../../src/events/event-id.ts';
 import { copyConfiguration } from '../pipeline/support/files.ts';
 import {
   interaction,
@@ -147,7 +148,7 @@ describe('the bus', () => {
       stage: 'publish',
       errorCode: 'eventbridge_invalid_argument',
       attempts: 1,
-      eventId: bad.id,
+      eventId: eventIdOf(keyOfEvent(bad)),
       originalEvent: bad,
       transformedEvent: { source: 'bad-source', detailType: 'interaction.event' },
     });
@@ -185,7 +186,7 @@ describe('the dead-letter queue', () => {
     await until(() => expect(under.journal.letters).toBe(0));
     expect(
       letters(sandbox)
-        .map(({ eventId }) => String(eventId))
+        .map(({ originalEvent }) => (originalEvent as { id: string }).id)
         .sort(),
     ).toEqual(bad.map(({ id }) => id));
   });

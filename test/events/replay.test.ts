@@ -120,7 +120,7 @@ describe('replaying', () => {
     sandbox.faults.add({
       id: 'refuse',
       target: 'aws.events.PutEvents',
-      entryFailures: { rate: 1, code: 'InvalidArgument' },
+      entryFailures: { rate: 1, code: 'RedactionFailure' },
     });
     sandbox.emit([interaction()]);
     await until(() => expect(letters()).toBe(1));
@@ -133,6 +133,24 @@ describe('replaying', () => {
     await until(() => expect(sandbox.cloud.busEventCount()).toBe(1));
     expect(sandbox.cloud.busEvents[0]?.source).toBe('genesys.cloud');
     expect(letters()).toBe(0);
+  });
+
+  test('an entry that the bus found wrong goes through the expression of today', async () => {
+    const { sandbox, setExpression, post, letters } = await operator();
+    await setExpression(GOOD.replace('"genesys.cloud"', '"genesys.cloud.wrong"'));
+    sandbox.faults.add({
+      target: 'aws.events.PutEvents',
+      entryFailures: { rate: 1, code: 'InvalidArgument' },
+    });
+    sandbox.emit([interaction()]);
+    await until(() => expect(letters()).toBe(1));
+    sandbox.faults.clear();
+    await setExpression(GOOD);
+
+    const { body } = await post('/dead-letters/replay');
+    expect(body).toMatchObject({ replayed: 1, failedAgain: 0 });
+    await until(() => expect(sandbox.cloud.busEventCount()).toBe(1));
+    expect(sandbox.cloud.busEvents[0]?.source).toBe('genesys.cloud');
   });
 
   test('looks at no more than asked', async () => {

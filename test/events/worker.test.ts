@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { eventIdOf, keyOfEvent } from '../../src/events/event-id.ts';
 import {
   interaction,
   interactions,
@@ -68,6 +69,39 @@ describe('from the stream to the bus', () => {
     expect(second.stats.counts.duplicates).toBe(1);
   });
 
+  test('an interaction has many events: each is published under an id of its own, once', async () => {
+    const sandbox = await sandboxForTest();
+    const { worker, stats } = await workerOn(sandbox);
+    const created = interaction({ eventType: 'created' });
+    const updated = { ...created, eventType: 'updated' };
+    const later = { ...updated, createdTime: '2026-11-30T10:00:01.000Z' };
+
+    worker.start();
+    sandbox.emit([created, updated, later, created, updated, later]);
+
+    await until(() => expect(stats.counts).toMatchObject({ published: 3, duplicates: 3 }));
+    const details = sandbox.cloud.busEvents.map(
+      ({ detail }) =>
+        JSON.parse(detail) as { interactionId: string; metadata: { eventId: string } },
+    );
+    expect(new Set(details.map(({ interactionId }) => interactionId))).toEqual(
+      new Set([created.id]),
+    );
+    expect(details.map(({ metadata }) => metadata.eventId).sort()).toEqual(
+      [created, updated, later].map((event) => eventIdOf(keyOfEvent(event))).sort(),
+    );
+  });
+
+  test('events that do not say when they happened are never taken for each other', async () => {
+    const sandbox = await sandboxForTest();
+    const { worker, stats } = await workerOn(sandbox, { schemaMode: 'off' });
+    const { createdTime: _, ...timeless } = interaction();
+    worker.start();
+    sandbox.emit([timeless, timeless, { ...timeless, createdTime: 1_700_000_000_000 }]);
+    await until(() => expect(stats.counts.ingested).toBe(3));
+    expect(stats.counts.duplicates).toBe(0);
+  });
+
   test('makes a dead letter of a line that is no event and goes on', async () => {
     const sandbox = await sandboxForTest();
     const { worker, stats } = await workerOn(sandbox);
@@ -97,7 +131,7 @@ describe('from the stream to the bus', () => {
       originalEvent: bad,
       stage: 'validate',
       retryAttempt: 0,
-      eventId: bad.id,
+      eventId: eventIdOf(keyOfEvent(bad)),
       expressionVersion: pipeline.versions.expression,
       schemaVersion: pipeline.versions.schema,
     });
@@ -149,7 +183,7 @@ describe('from the stream to the bus', () => {
             return good.pipeline.filter(event);
           },
           async process(event, eventId) {
-            if (eventId === poison.id) throw new Error('a bug in the transform');
+            if (event['id'] === poison.id) throw new Error('a bug in the transform');
             return good.pipeline.process(event, eventId);
           },
         },
@@ -250,6 +284,20 @@ describe('life', () => {
     expect(stats.counts.published).toBe(7);
     expect(journal.events).toBe(0);
     expect(worker.state).toBe('stopped');
+  });
+
+  test('a stop while it is paused waits for the answers that are under way', async () => {
+    const sandbox = await sandboxForTest();
+    const { worker, journal, stats } = await workerOn(sandbox);
+    worker.start();
+    await until(() => expect(worker.status().worker['bus']).toMatchObject({ open: true }));
+    sandbox.faults.add({ target: 'aws.events.PutEvents', latencyMs: 300 });
+    sandbox.emit(interactions(5));
+    await until(() => expect(worker.status().worker['bus']).toMatchObject({ inFlight: 1 }));
+    worker.pause();
+    await worker.stop(AbortSignal.timeout(3000));
+    expect(stats.counts.published).toBe(5);
+    expect(journal.events).toBe(0);
   });
 
   test('stops within its bound when the bus hangs, and keeps the rest', async () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
-import { createBatcher, splitIntoBatches } from '../../src/lib/batches.ts';
+import { expect, test } from 'vitest';
+import { splitIntoBatches } from '../../src/lib/batches.ts';
 
 const limits = fc.record({
   maxItems: fc.integer({ min: 1, max: 20 }),
@@ -41,53 +41,4 @@ test('splitting makes no batch that its successor would still have fitted into',
       }
     }),
   );
-});
-
-describe('collecting', () => {
-  test('loses nothing, keeps the order and exceeds no limit', () => {
-    fc.assert(
-      fc.property(limits, sizes, (given, items) => {
-        const batches: number[][] = [];
-        const batcher = createBatcher<number>({
-          ...given,
-          lingerMs: 60_000,
-          bytesOf: (size) => size,
-          onBatch: (batch) => batches.push(batch),
-        });
-        for (const item of items) batcher.add(item);
-        batcher.flush();
-        expect(batcher.waiting).toBe(0);
-        expect(batches.flat()).toEqual(items);
-        expectWithin(batches, given);
-      }),
-    );
-  });
-
-  test('the first item of a batch waits no longer than the linger time', () => {
-    vi.useFakeTimers();
-    try {
-      const batches: string[][] = [];
-      const batcher = createBatcher<string>({
-        maxItems: 10,
-        maxBytes: 1000,
-        lingerMs: 50,
-        bytesOf: (text) => text.length,
-        onBatch: (batch) => batches.push(batch),
-      });
-      batcher.add('a');
-      vi.advanceTimersByTime(40);
-      batcher.add('b');
-      expect(batches).toEqual([]);
-      vi.advanceTimersByTime(10);
-      expect(batches).toEqual([['a', 'b']]);
-      expect(vi.getTimerCount()).toBe(0);
-      batcher.add('c');
-      batcher.flush();
-      expect(vi.getTimerCount()).toBe(0);
-      batcher.flush();
-      expect(batches).toEqual([['a', 'b'], ['c']]);
-    } finally {
-      vi.useRealTimers();
-    }
-  });
 });

@@ -103,9 +103,8 @@ function cloudMessage(message: StoredMessage): CloudMessage {
 }
 
 function auditId(event: CloudEvent, detail: JsonObject): string {
-  const { metadata, interactionId } = detail;
-  const id = isObject(metadata) ? (metadata['eventId'] ?? interactionId) : interactionId;
-  return typeof id === 'string' ? id : event.eventId;
+  const { interactionId } = detail;
+  return typeof interactionId === 'string' ? interactionId : event.eventId;
 }
 
 function operationsOf(
