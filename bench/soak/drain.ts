@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Control } from './control.ts';
+import type { Control } from '../../test/support/control.ts';
 import { untilUp } from './injector.ts';
 import type { Lives, Status } from './lives.ts';
 import type { Problems } from './problems.ts';

@@ -1,5 +1,6 @@
-import type { Control } from './control.ts';
+import type { Control } from '../../test/support/control.ts';
 import type { JournalCopy } from './journal-copy.ts';
+import { eventsOfLetters } from './letters.ts';
 import type { ConnectionEnd } from './lives.ts';
 import type { Problems } from './problems.ts';
 
@@ -98,12 +99,9 @@ export function createEventAudit(options: {
         control.get<{ letters: { body: string }[] }>('/dead-letters?limit=10000000'),
       ]);
       const published = new Set(accepted);
-      const buried = letters.map(
-        ({ body }) => JSON.parse(body) as { eventId: string; stage: string },
-      );
-      const deadLettered = new Set(
-        buried.filter(({ stage }) => stage !== 'read').map(({ eventId }) => eventId),
-      );
+      const bodies = letters.map(({ body }) => body);
+      const stages = bodies.map((body) => (JSON.parse(body) as { stage: string }).stage);
+      const deadLettered = eventsOfLetters(bodies);
       let lost = 0;
       for (const id of taken.keys()) {
         if (published.has(id) || deadLettered.has(id) || unsettled.has(id)) continue;
@@ -122,7 +120,7 @@ export function createEventAudit(options: {
         published: published.size,
         duplicates: accepted.length - published.size,
         deadLettered: deadLettered.size,
-        malformedLines: buried.filter(({ stage }) => stage === 'read').length,
+        malformedLines: stages.filter((stage) => stage === 'read').length,
         journalled: unsettled.size,
         lost,
         neverTaken: countNeverTaken(matching, ends) + countNeverTaken(invalid, ends),

@@ -1,5 +1,5 @@
 import type { FaultRule } from '../../src/sandbox/faults.ts';
-import type { Control } from './control.ts';
+import type { Control } from '../../test/support/control.ts';
 
 /** Something that goes wrong for a while, on the side of Genesys or of AWS. */
 export interface Fault {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultRule } from '../../src/sandbox/faults.ts';
-import type { Control } from './control.ts';
+import type { Control } from '../../test/support/control.ts';
 import type { Fault } from './faults.ts';
 import type { Lives } from './lives.ts';
 import type { Problems } from './problems.ts';

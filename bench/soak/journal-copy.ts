@@ -2,12 +2,13 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { eventsOfLetters } from './letters.ts';
 
 /** What the journal of a service that has ended says, read without the service's own code. */
 export interface JournalCopy {
-  /** Of the events that were taken: their ids, with the time in the event (epoch milliseconds). */
+  /** Interactions of the events that were taken, with the time in the event (epoch milliseconds). */
   readonly taken: ReadonlyMap<string, number>;
-  /** Ids of what is neither published nor in the queue yet. */
+  /** Interactions of what is neither published nor in the queue yet. */
   readonly unsettled: readonly string[];
   readonly lastSeq: number;
   /** Files of the journal, write-ahead log included. */
@@ -31,12 +32,11 @@ export function readJournal(path: string): JournalCopy {
       lastSeq = Math.max(lastSeq, Number(seq));
     }
     const unsettled: string[] = [];
-    for (const { event_id } of database.prepare('SELECT event_id FROM events').iterate()) {
-      unsettled.push(String(event_id));
+    for (const { raw } of database.prepare('SELECT raw FROM events').iterate()) {
+      unsettled.push(String((JSON.parse(String(raw)) as { id?: unknown }).id));
     }
-    for (const { body } of database.prepare('SELECT body FROM letters').iterate()) {
-      unsettled.push((JSON.parse(String(body)) as { eventId: string }).eventId);
-    }
+    const letters = database.prepare('SELECT body FROM letters').all();
+    unsettled.push(...eventsOfLetters(letters.map(({ body }) => String(body))));
     database.close();
     return { taken, unsettled, lastSeq, bytes: fileBytes(path) };
   } finally {

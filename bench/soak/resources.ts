@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
+import { memoryBytes } from '../../test/support/processes.ts';
 
 export interface Sample {
   readonly atMs: number;
@@ -10,12 +11,9 @@ export interface Sample {
 /** `undefined` when the process is gone, or the system has no /proc. */
 export function sampleOf(pid: number): Sample | undefined {
   try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    const kilobytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
+    const rssMiB = memoryBytes(pid, 'VmRSS') / 1_048_576;
     const fds = readdirSync(`/proc/${pid}/fd`).length;
-    return Number.isNaN(kilobytes)
-      ? undefined
-      : { atMs: Date.now(), rssMiB: kilobytes / 1024, fds };
+    return { atMs: Date.now(), rssMiB, fds };
   } catch {
     return undefined;
   }

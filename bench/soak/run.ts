@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRandom } from '../../src/sandbox/random.ts';
 import { startSandboxProcess } from '../../test/support/processes.ts';
-import { createControl } from './control.ts';
 import { drain } from './drain.ts';
 import { createEventAudit, type EventNumbers } from './event-audit.ts';
 import { AWS_FAULTS, GENESYS_FAULTS } from './faults.ts';
@@ -106,7 +105,7 @@ export async function runSoak(options: SoakOptions, signal: AbortSignal): Promis
     failed.abort(new Error(`The sandbox ended by itself: ${name ?? code}`)),
   );
   try {
-    const control = createControl(sandbox.url);
+    const { control } = sandbox;
     const audit = createEventAudit({ control, problems, remembered: DEDUPE_ROWS });
     const book = createRecordBook(createRandom(seed + 1), problems);
     await lives.start();

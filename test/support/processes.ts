@@ -1,10 +1,13 @@
 // Runs the sandbox and the service as processes of their own, as operators do.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { type Control, createControl } from './control.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
@@ -16,6 +19,7 @@ export interface SandboxProcess {
   readonly url: string;
   /** Settings and AWS variables that point a service at it. */
   readonly environment: Readonly<Record<string, string>>;
+  readonly control: Control;
   readonly child: ChildProcess;
   stop(): Promise<void>;
 }
@@ -49,10 +53,14 @@ export async function startSandboxProcess(
   }
   child.stdout.resume();
   const url = environment['GENESYS_BASE_URL'] ?? '';
-  return { url, environment, child, stop: async () => void (await end(child, 'SIGTERM')) };
+  const control = createControl(url);
+  return { url, environment, control, child, stop: async () => void (await end(child, 'SIGTERM')) };
 }
 
-/** Starts `main`, by default what `npm start` does, on a free port and waits until `waitFor` answers 200. */
+/**
+ * Starts `main`, by default what `npm start` does, on a free port and waits until `waitFor` answers
+ * 200. Its journal and fingerprints go with it, unless the environment says where they are.
+ */
 export async function startProcess(
   environment: Readonly<Record<string, string>>,
   options: {
@@ -62,11 +70,20 @@ export async function startProcess(
   } = {},
 ): Promise<ServiceProcess> {
   const { waitFor, nodeArguments = [], main = MAIN } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'service-'));
   const child = spawn(process.execPath, [...RUNTIME_FLAGS, ...nodeArguments, main], {
     cwd: ROOT,
-    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...environment },
+    env: {
+      PATH: process.env['PATH'],
+      HOST: '127.0.0.1',
+      PORT: '0',
+      JOURNAL_PATH: join(folder, 'journal.db'),
+      FINGERPRINT_PATH: join(folder, 'fingerprints.db'),
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  child.once('exit', () => rmSync(folder, { recursive: true }));
   const log: Record<string, unknown>[] = [];
   const listening = Promise.withResolvers<number>();
   child.once('exit', (code) =>
@@ -105,6 +122,14 @@ export async function startProcess(
     until,
     stop: (signal = 'SIGTERM') => end(child, signal),
   };
+}
+
+/** Resident memory now, or the most there ever was. */
+export function memoryBytes(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const [, kilobytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status) ?? [];
+  if (kilobytes === undefined) throw new Error(`The process ${pid} has ended`);
+  return Number(kilobytes) * 1024;
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | undefined> {

@@ -1,9 +1,10 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
+import { readJournal } from '../../../bench/soak/journal-copy.ts';
+import { eventsOfLetters } from '../../../bench/soak/letters.ts';
 import type { FaultRule } from '../../../src/sandbox/faults.ts';
 import {
   type SandboxProcess,
@@ -38,8 +39,9 @@ export interface Audit {
   readonly sent: number;
   readonly taken: number;
   readonly published: number;
+  /** Different ones in the queue, lines that were no events left out. */
   readonly deadLettered: number;
-  /** Accepted by the bus more than once, always under the same id. */
+  /** Accepted by the bus more than once. */
   readonly duplicates: number;
   /** Taken, and neither on the bus nor in the dead-letter queue. */
   readonly lost: readonly string[];
@@ -52,7 +54,6 @@ export interface Scene {
   readonly journalPath: string;
   /** Starts the service; it is ended after the test. */
   start(settings?: Readonly<Record<string, string>>): Promise<ServiceProcess>;
-  get<T>(path: string): Promise<T>;
   /** The fault is there from now on; `rule`: one of the sandbox's. */
   faultBegins(rule?: FaultRule): Promise<void>;
   faultEnds(): Promise<void>;
@@ -90,31 +91,20 @@ export async function createScene(
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const admin = `${sandbox.url}/_sandbox`;
-  async function get<T>(path: string): Promise<T> {
-    return (await (await fetch(admin + path)).json()) as T;
-  }
-  async function post(path: string, body: unknown = {}): Promise<unknown> {
-    const answer = await fetch(admin + path, { method: 'POST', body: JSON.stringify(body) });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`);
-    return text === '' ? undefined : JSON.parse(text);
-  }
-
+  const { control } = sandbox;
   return {
     sandbox,
     journalPath,
-    get,
     async faultBegins(rule) {
-      if (rule !== undefined) await post('/faults', rule);
+      if (rule !== undefined) await control.post('/faults', rule);
       fault.beganMs = performance.now();
     },
     async faultEnds() {
-      await fetch(`${admin}/faults`, { method: 'DELETE' });
+      await control.remove('/faults');
       fault.endedMs = performance.now();
     },
     async setTraffic(perSecond) {
-      await post('/traffic', { perSecond });
+      await control.post('/traffic', { perSecond });
     },
     async start(settings = {}) {
       const service = await startProcess({
@@ -129,17 +119,7 @@ export async function createScene(
       return service;
     },
     noteTaken() {
-      // A copy: the crash must be recovered by the service, not by this test.
-      const copy = join(folder, 'copy.db');
-      for (const end of ['', '-wal']) {
-        rmSync(copy + end, { force: true });
-        if (existsSync(journalPath + end)) copyFileSync(journalPath + end, copy + end);
-      }
-      const database = new DatabaseSync(copy);
-      for (const { key } of database.prepare('SELECT key FROM seen').iterate()) {
-        taken.add(String(key).split(' ')[0] ?? '');
-      }
-      database.close();
+      for (const id of readJournal(journalPath).taken.keys()) taken.add(id);
     },
     async settled(service) {
       for (let quiet = 0; quiet < 3; ) {
@@ -152,25 +132,23 @@ export async function createScene(
       }
     },
     async audit(name) {
-      const published = await get<readonly string[]>('/events/ids');
-      const { letters } = await get<{ letters: readonly { body: string }[] }>(
+      const published = await control.get<readonly string[]>('/events/ids');
+      const { letters } = await control.get<{ letters: readonly { body: string }[] }>(
         '/dead-letters?limit=1000000',
       );
       const sent = new Set<string>();
       for (const expectation of ['matching', 'invalid']) {
-        for (const id of await get<string[]>(`/stream/ids?expectation=${expectation}`)) {
+        for (const id of await control.get<string[]>(`/stream/ids?expectation=${expectation}`)) {
           sent.add(id);
         }
       }
       const distinct = new Set(published);
-      const buried = new Set(
-        letters.map(({ body }) => (JSON.parse(body) as { eventId: string }).eventId),
-      );
+      const buried = eventsOfLetters(letters.map(({ body }) => body));
       const audit: Audit = {
         sent: sent.size,
         taken: taken.size,
         published: distinct.size,
-        deadLettered: letters.length,
+        deadLettered: buried.size,
         duplicates: published.length - distinct.size,
         lost: [...taken].filter((id) => !distinct.has(id) && !buried.has(id)),
         invented: [...distinct].filter((id) => !sent.has(id)).length,
