@@ -25,6 +25,7 @@ interface Answer {
 }
 
 const ORGANISATIONS = ['acme', 'acme-emea', 'acme-emea-support'];
+const IMPORT = 'application/x-ndjson';
 /** What Genesys' troubles may make of a request. */
 const UPSTREAM = [403, 502, 503, 504];
 
@@ -47,6 +48,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadTally> {
     const life = lives.running;
     if (life === undefined || life.ending) return { status: 503, text: '{}' };
     const [route = path] = path.split('?');
+    let status = 0;
     let text = '';
     try {
       const answer = await request(life.process.url + path, {
@@ -57,7 +59,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadTally> {
         headersTimeout: 60_000,
         bodyTimeout: 60_000,
       });
-      const { statusCode: status } = answer;
+      status = answer.statusCode;
       for await (const chunk of answer.body.setEncoding('utf8')) text += String(chunk);
       count(`${route} ${status}`);
       if (!allowed.includes(status)) {
@@ -67,8 +69,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadTally> {
     } catch (error) {
       count(`${route} cut off`);
       if (!life.ending) problems.add('request cut off', `${method} ${path}: ${String(error)}`);
-      // The lines of an import that came count.
-      return text === '' ? undefined : { status: 200, text };
+      // Of an import the lines that came count; half a JSON document says nothing.
+      return text !== '' && body?.type === IMPORT ? { status, text } : undefined;
     }
   }
 
@@ -107,7 +109,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadTally> {
     }
     const path = `/map?orgId=${orgId}&${skip()}`;
     const answer = await call('POST', path, [200, ...UPSTREAM], {
-      type: 'application/x-ndjson',
+      type: IMPORT,
       content: Readable.from(pieces()),
     });
     readImportAnswer(records, answer, book, problems);
