@@ -26,18 +26,18 @@ export async function restartNowAndThen(options: RestartOptions): Promise<readon
   try {
     for (let turn = 0; ; turn += 1) {
       await sleep(longestMs * (0.25 + 0.75 * random()), undefined, { signal });
-      const tally = turn % 2 === 0 ? kill : term;
-      const code = await lives.end(turn % 2 === 0 ? 'SIGKILL' : 'SIGTERM');
-      if (code !== undefined && code !== 0) {
-        problems.add('a graceful stop failed', `exit code ${code}`);
-      }
+      const graceful = turn % 2 === 1;
+      const tally = graceful ? term : kill;
+      const code = await lives.end(graceful ? 'SIGTERM' : 'SIGKILL');
+      if (graceful && code !== 0) problems.add('a graceful stop failed', `exit code ${code}`);
       onEnded();
       const startedMs = Date.now();
       await lives.start();
       tally.times += 1;
       tally.hits += 1;
-      await untilUp(lives, 'all', signal);
-      tally.recoveryMs.push(Date.now() - startedMs);
+      if ((await untilUp(lives, 'all', signal)) === undefined) {
+        problems.add('no recovery', `${tally.name}: not up again in time`);
+      } else tally.recoveryMs.push(Date.now() - startedMs);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
