@@ -64,6 +64,6 @@ test('a journal that cannot be written at the start: one clear sentence, and no 
     text += chunk.toString();
   });
   const [code] = (await once(child, 'close')) as [number];
-  expect(code).not.toBe(0);
+  expect(code).toBe(78);
   expect(text).toContain('JOURNAL_PATH: /proc/read-only/journal.db cannot be opened for writing');
 });
