@@ -14,7 +14,7 @@ import { createJournal } from '../events/journal.ts';
 import { openPipeline } from '../events/live-pipeline.ts';
 import { createMetricsSender } from '../events/metrics-sender.ts';
 import { startPipelineReport } from '../events/pipeline-report.ts';
-import { createPipelineStats } from '../events/pipeline-stats.ts';
+import { createPipelineStats, summarize } from '../events/pipeline-stats.ts';
 import type { SchemaRegistry } from '../events/ports.ts';
 import { createReplay } from '../events/replay.ts';
 import { createSimulator } from '../events/simulator.ts';
@@ -65,13 +65,13 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
     maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
   });
 
+  const stats = createPipelineStats();
   const queueUrl = config.DLQ_QUEUE_URL;
   if (!config.WORKER_ENABLED || queueUrl === undefined) {
-    const off = { state: 'off' };
     return {
       start: () => undefined,
       routes: [simulation],
-      status: () => ({ worker: off }),
+      status: () => ({ worker: { state: 'off' }, pipeline: summarize(stats) }),
     };
   }
 
@@ -90,7 +90,6 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
   releasers.push('event bus', () => bus.close());
   const queue = createDeadLetterQueue({ ...aws.sqs, queueUrl });
   releasers.push('dead-letter queue', () => queue.close());
-  const stats = createPipelineStats();
   const worker = createWorker({
     source: createEventSource(client, {
       livenessMs: config.EVENT_STREAM_LIVENESS_MS,

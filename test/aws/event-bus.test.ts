@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createEventBus, type EventBusOptions } from '../../src/aws/event-bridge.ts';
 import { UpstreamError } from '../../src/errors.ts';
 import type { BusEntry } from '../../src/events/ports.ts';
@@ -199,6 +199,73 @@ describe('put', () => {
       });
       sandbox.faults.remove(id);
     }
+  });
+
+  test('a JSON answer without a request id is no refusal by AWS', async () => {
+    const bodies = [
+      '{"code":404,"message":"no route"}',
+      '{"__type":"NotFound"}',
+      '{"code":"BLOCKED"}',
+    ];
+    for (const body of bodies) {
+      const server = createServer((_, response) => response.writeHead(404).end(body));
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const bus = busOn(`http://127.0.0.1:${port}`);
+      expect(await failureOf(bus.put([entry()]))).toMatchObject({
+        code: 'eventbridge_endpoint',
+        kind: 'systemic',
+      });
+      bus.close();
+      server.close();
+    }
+  });
+
+  test('a wrong clock makes no refusal a passing one', async () => {
+    const server = createServer((_, response) => {
+      response.writeHead(400, {
+        date: new Date(Date.now() + 600_000).toUTCString(),
+        'x-amzn-requestid': 'r-1',
+      });
+      response.end('{"__type":"ValidationException","message":"no"}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const bus = busOn(`http://127.0.0.1:${port}`);
+    for (let call = 0; call < 3; call += 1) {
+      expect(await failureOf(bus.put([entry()]))).toMatchObject({
+        code: 'eventbridge_refused',
+        kind: 'reject',
+      });
+    }
+  });
+
+  test('what was given up while it waited for credentials is not sent later', async () => {
+    const credentials = createServer((_, response) => {
+      setTimeout(() => {
+        response.setHeader('content-type', 'application/json');
+        response.end(
+          JSON.stringify({
+            AccessKeyId: 'a',
+            SecretAccessKey: 's',
+            Token: 't',
+            Expiration: new Date(Date.now() + 3_600_000).toISOString(),
+          }),
+        );
+      }, 300);
+    });
+    await new Promise<void>((resolve) => credentials.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void credentials.close());
+    const { port } = credentials.address() as AddressInfo;
+    vi.stubEnv('AWS_ACCESS_KEY_ID', undefined);
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', undefined);
+    vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `http://127.0.0.1:${port}/`);
+    const bus = busOn(sandbox.url, { requestTimeoutMs: 100 });
+    expect(await failureOf(bus.put([entry()]))).toMatchObject({ code: 'eventbridge_timeout' });
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(sandbox.requests.count('aws.events.PutEvents')).toBe(0);
+    expect(await bus.put([entry()])).toMatchObject([{ accepted: true }]);
   });
 
   test('nobody there is retried', async () => {

@@ -44,6 +44,7 @@ async function senderUnderTest() {
   const state = {
     sent: [] as string[],
     calls: 0,
+    hold: undefined as Promise<void> | undefined,
     check: undefined as Error | undefined,
     answer: (_eventId: string): Error | undefined => undefined,
   };
@@ -52,6 +53,7 @@ async function senderUnderTest() {
     queue: {
       async send(letters) {
         state.calls += 1;
+        await state.hold;
         return letters.map(({ eventId }) => {
           const answer = state.answer(eventId);
           if (answer === undefined) state.sent.push(eventId);
@@ -94,6 +96,18 @@ async function senderUnderTest() {
 }
 
 describe('letters on their way to the queue', () => {
+  test('a drain ends with its bound, also while a pass of before hangs', async () => {
+    const { add, start, state, sender } = await senderUnderTest();
+    const held = Promise.withResolvers<void>();
+    state.hold = held.promise;
+    add('a');
+    start();
+    await until(() => expect(state.calls).toBe(1));
+    await expect(sender.drain(AbortSignal.timeout(50))).rejects.toThrow();
+    held.resolve();
+    await until(() => expect(state.sent).toEqual(['a']));
+  });
+
   test('leave the journal when the queue has them', async () => {
     const { add, start, journal, state, queue } = await senderUnderTest();
     add('a', 'b');

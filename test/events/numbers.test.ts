@@ -137,6 +137,20 @@ describe('metrics for CloudWatch', () => {
     expect(latency?.unit).toBe('Milliseconds');
   });
 
+  test('end with their bound when CloudWatch does not answer', async () => {
+    const sender = createMetricsSender({
+      stats: createPipelineStats(),
+      intervalMs: 5,
+      log: silent,
+      store: { put: () => new Promise(() => {}) },
+    });
+    sender.start();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const startedMs = performance.now();
+    await sender.stop(AbortSignal.timeout(50));
+    expect(performance.now() - startedMs).toBeLessThan(1000);
+  });
+
   test('that could not be sent are part of the next interval, none lost and none twice', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { UpstreamError } from '../../src/errors.ts';
 import type { PutOutcome } from '../../src/events/ports.ts';
 import {
   ACCEPTED,
@@ -274,6 +275,50 @@ describe('an outage', () => {
     state.answer = (sent) => sent.map(() => ACCEPTED);
     await until(() => expect(test.accepted).toHaveLength(50));
     expect(test.refusals.size).toBe(0);
+  });
+
+  test('events that may not be published become refusals, while the others go through', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus);
+    const denied = refused('eventbridge_access_denied', 'systemic');
+    state.answer = (sent) => sent.map((name) => (name.startsWith('barred') ? denied : ACCEPTED));
+    test.add([...jobs(30), ...jobs(15, 'barred'), ...jobs(30, 'later')]);
+    await until(() => expect(test.accepted).toHaveLength(60));
+    const feed = setInterval(() => test.add([jobOf('more')]), 5);
+    onTestFinished(() => clearInterval(feed));
+    await until(() => expect([...test.refusals.keys()].sort()).toEqual(names(15, 'barred').sort()));
+    expect(new Set(test.refusals.values())).toEqual(new Set(['eventbridge_access_denied']));
+    await until(() => expect(test.bus()).toBe('up'));
+  });
+
+  test('a bus that refuses the only event is down until something comes through', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus);
+    await until(() => expect(test.bus()).toBe('up'));
+    state.answer = (sent) => sent.map(() => refused('eventbridge_access_denied', 'systemic'));
+    test.add([jobOf('only')]);
+    await until(() => expect(state.calls.length).toBeGreaterThan(8));
+    expect(test.lines.filter(({ msg }) => /again/.test(String(msg)))).toEqual([]);
+    expect(test.bus()).toBe('down');
+    expect(test.refusals.size).toBe(0);
+  });
+
+  test('a Retry-After of an hour waits no longer than any other back-off', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus);
+    let failures = 3;
+    state.answer = (sent) => {
+      failures -= 1;
+      if (failures < 0) return sent.map(() => ACCEPTED);
+      return new UpstreamError('away', {
+        service: 'eventbridge',
+        code: 'eventbridge_unavailable',
+        kind: 'retry',
+        retryAfterMs: 3_600_000,
+      });
+    };
+    test.add(jobs(30));
+    await until(() => expect(test.accepted).toHaveLength(30));
   });
 
   test('nothing is sent to a bus that is not known to exist', async () => {

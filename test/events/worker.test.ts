@@ -258,6 +258,22 @@ describe('life', () => {
     expect(stats.counts.published).toBe(stats.counts.ingested);
   });
 
+  test('a slow bus holds a stream of single events back no more than one of many', async () => {
+    const sandbox = await sandboxForTest();
+    sandbox.faults.add({ target: 'aws.events.PutEvents', latencyMs: 500 });
+    const { worker, stats } = await workerOn(sandbox, { worker: { windowEvents: 20 } });
+    worker.start();
+    await until(() => expect(worker.status().worker['bus']).toMatchObject({ open: true }));
+    const startedMs = performance.now();
+    for (const event of interactions(400)) {
+      sandbox.emit([event]);
+      // Each in a chunk of its own.
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    await until(() => expect(stats.counts.ingested).toBe(400));
+    expect(performance.now() - startedMs).toBeLessThan(5000);
+  });
+
   test('stops reading while the journal is full and loses nothing', async () => {
     const sandbox = await sandboxForTest({ traffic: Infinity, keepSentIds: 0, malformedShare: 0 });
     const { worker, journal, stats } = await workerOn(sandbox, { journal: { maxRows: 2000 } });
