@@ -6,17 +6,17 @@ import type { PermissionCheck } from './permission-check.ts';
 import type { AttributeUpdate, AttributeWriter, UpdateOutcome } from './ports.ts';
 
 /** What became of one update that was to be written. */
-export type WriteFate =
-  | { readonly fate: 'written' }
-  | {
-      readonly fate: 'failed';
-      readonly code: string;
-      readonly message: string;
-      /** `false`: it was never sent. */
-      readonly attempted: boolean;
-      /** HTTP status that Genesys gave for it, where there was one. */
-      readonly status?: number | undefined;
-    };
+export type WriteFate = { readonly fate: 'written' } | FailedWrite;
+
+export interface FailedWrite {
+  readonly fate: 'failed';
+  readonly code: string;
+  readonly message: string;
+  /** `false`: it was never sent. */
+  readonly attempted: boolean;
+  /** HTTP status that Genesys gave for it alone, or for its batch where that says it all. */
+  readonly status?: number | undefined;
+}
 
 export interface BatchWriterOptions {
   readonly writer: AttributeWriter;
@@ -41,10 +41,11 @@ export interface BatchWriter {
 const SPLITTABLE: ReadonlySet<number | undefined> = new Set([400, 413, 422]);
 
 /**
- * Calls that an import may spend on halves of refused batches. Each accepted half gives some back,
- * so that bad records here and there are found, and an API that refuses everything is not flooded.
+ * Calls that an import may spend on halves of refused batches: enough to take the largest batch
+ * apart, record by record. Each accepted half gives some back, so that bad records here and there
+ * are found, and an API that refuses everything is not flooded.
  */
-const MAX_SPLIT_CALLS = 256;
+const MAX_SPLIT_CALLS = 2000;
 const SPLIT_CALLS_PER_SUCCESS = 8;
 
 export const WRITTEN: WriteFate = { fate: 'written' };
@@ -93,9 +94,8 @@ export function createBatchWriter(options: BatchWriterOptions): BatchWriter {
       metrics.write(refused ? 'refused' : 'failed');
       log.warn({ ...factsOf(error), records: updates.length }, 'Genesys did not take a batch');
       if (refused) {
-        if (updates.length === 1 || splitCallsLeft < 2) {
-          return updates.map(() => failed(error.code, error.message, error.status));
-        }
+        if (updates.length === 1) return [failed(error.code, error.message, error.status)];
+        if (splitCallsLeft < 2) return updates.map(() => refusedTogether(updates.length, error));
         splitCallsLeft -= 2;
         const middle = Math.ceil(updates.length / 2);
         const first = await write(updates.slice(0, middle), false);
@@ -136,6 +136,19 @@ function fateOf(outcome: UpdateOutcome | undefined): WriteFate {
 
 function failed(code: string, message: string, status?: number): WriteFate {
   return { fate: 'failed', code, message, attempted: true, status };
+}
+
+/** It may well be good, so it has no status of its own. */
+function refusedTogether(records: number, error: Error): WriteFate {
+  return failed(
+    'genesys_batch_refused',
+    `was refused together with ${records - 1} others and not tried alone; send it again: ${error.message}`,
+  );
+}
+
+/** Refused for its content: sending it again will not help. */
+export function isRefusal({ status }: FailedWrite): boolean {
+  return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
 export function notAttempted(failure: Error | undefined): WriteFate {

@@ -2,6 +2,7 @@ import { BridgeError, coerceError } from '../errors.ts';
 import { abortable } from '../lib/cache.ts';
 import { createJsonLinesParser, type JsonLine } from '../lib/json-lines.ts';
 import type { Logger } from '../lib/logger.ts';
+import { isRefusal } from './batch-writer.ts';
 import type { MapMetrics } from './map-metrics.ts';
 import type { ReadRecord, RecordReader, SkippedAttribute } from './record-reader.ts';
 import type { Settled, Upserter } from './upsert.ts';
@@ -64,6 +65,8 @@ export interface RecordImporterOptions {
   readonly upserter: Upserter;
   readonly metrics: MapMetrics;
   readonly maxLineBytes: number;
+  /** The HTTP status of an answer when nothing could be written because of this. */
+  readonly statusOfFailure: (failure: Error) => number;
   /** How long a record of a slow sender waits for a full batch, in milliseconds. Default 1000. */
   readonly lingerMs?: number;
 }
@@ -78,7 +81,7 @@ export function createRecordImporter(options: RecordImporterOptions): RecordImpo
 }
 
 async function runImport(
-  { upserter, metrics, maxLineBytes, lingerMs = 1000 }: RecordImporterOptions,
+  { upserter, metrics, maxLineBytes, statusOfFailure, lingerMs = 1000 }: RecordImporterOptions,
   request: ImportRequest,
   reader: RecordReader,
   body: AsyncIterable<Uint8Array>,
@@ -88,6 +91,8 @@ async function runImport(
   const startedMs = performance.now();
   const elapsedMs = () => Math.round(performance.now() - startedMs);
   const counts = { read: 0, written: 0, rejected: 0, failed: 0, superseded: 0, unchanged: 0 };
+  /** All that failed were refused for their content, so repeating will not help. */
+  let refused = true;
   const run = upserter.open({ ...request, lingerMs, onSettled });
 
   function onSettled(settled: readonly Settled[]): void {
@@ -105,6 +110,7 @@ async function runImport(
       if (fate.fate !== 'failed') continue;
       const { message: error, code, attempted } = fate;
       if (!attempted) notAttempted += 1;
+      refused &&= isRefusal(fate);
       lines.push({ failed: { line, id, error, code, attempted } });
     }
     if (isBatch) {
@@ -121,28 +127,37 @@ async function runImport(
 
   async function take(lines: readonly JsonLine[]): Promise<void> {
     const rejections: object[] = [];
-    for (const line of lines) {
-      counts.read += 1;
-      let read = line.ok ? reader.read(line.value) : unreadable(line.reason, maxLineBytes);
-      if (read instanceof Promise) read = await read;
-      if (!read.ok) {
-        counts.rejected += 1;
-        rejections.push({
-          rejected: { line: line.line, id: read.id ?? null, errors: read.errors },
-        });
-        continue;
+    try {
+      for (const line of lines) {
+        let read = line.ok ? reader.read(line.value) : unreadable(line.reason, maxLineBytes);
+        if (read instanceof Promise) read = await read;
+        if (read.ok && run.full) await run.room();
+        counts.read += 1;
+        if (read.ok) {
+          // After an abort this settles it as not attempted: every line that was read has a fate.
+          run.add(line.line, read.update, read.bytes);
+        } else {
+          counts.rejected += 1;
+          rejections.push({
+            rejected: { line: line.line, id: read.id ?? null, errors: read.errors },
+          });
+        }
       }
-      if (run.full) {
-        await run.room();
-        signal.throwIfAborted();
+    } finally {
+      if (rejections.length > 0) {
+        metrics.records('rejected', rejections.length);
+        output.write(rejections);
       }
-      run.add(line.line, read.update, read.bytes);
-    }
-    if (rejections.length > 0) {
-      metrics.records('rejected', rejections.length);
-      output.write(rejections);
     }
     await output.drained();
+  }
+
+  /** By the rules of the JSON answer. */
+  function status(failure: Error | undefined): number {
+    if (failure === undefined && counts.rejected === 0 && counts.failed === 0) return 200;
+    if (counts.written + counts.unchanged > 0) return 207;
+    if (failure !== undefined) return statusOfFailure(failure);
+    return refused ? 400 : 502;
   }
 
   let broken: Error | undefined;
@@ -150,20 +165,21 @@ async function runImport(
     const parser = createJsonLinesParser({ maxLineBytes, maxErrorBytes: 0 });
     const chunks = body[Symbol.asyncIterator]();
     for (;;) {
-      const next = await abortable(chunks.next(), signal);
+      const next = await abortable(chunks.next().catch(cutOff), signal);
       if (next.done === true) break;
       await take(parser.push(next.value));
     }
     await take(parser.end(true));
   } catch (error) {
     broken = coerceError(error);
+    if (!isForeseen(broken, signal)) log.error({ err: broken }, 'Import failed');
   }
   await run.finish();
 
   const failure = broken ?? run.failure;
   const summary: ImportSummary = {
     success: failure === undefined && counts.rejected === 0 && counts.failed === 0,
-    status: statusOf(counts, failure),
+    status: status(failure),
     ...counts,
     elapsedMs: elapsedMs(),
     allowedAttributes: reader.allowedAttributes,
@@ -193,17 +209,21 @@ function unreadable(
   return { ok: false, id: undefined, errors: [{ attribute: 'record', rule: 'json', message }] };
 }
 
-function statusOf(counts: ImportCounts, failure: Error | undefined): number {
-  const done = counts.written + counts.unchanged;
-  if (failure === undefined && counts.rejected === 0 && counts.failed === 0) return 200;
-  if (done > 0) return 207;
-  return failure === undefined && counts.failed === 0 ? 400 : 502;
+function cutOff(error: unknown): never {
+  throw new BridgeError(`the body could not be read to its end: ${coerceError(error).message}`, {
+    code: 'import_cut_off',
+    kind: 'reject',
+    cause: error,
+  });
+}
+
+/** Anything else is a bug, and its words are for the log. */
+function isForeseen(failure: Error, signal: AbortSignal): failure is Error & { code: string } {
+  return failure instanceof BridgeError || (failure === signal.reason && 'code' in failure);
 }
 
 function describe(failure: Error, signal: AbortSignal): { code: string; message: string } {
-  const code =
-    failure instanceof BridgeError || (failure === signal.reason && 'code' in failure)
-      ? String((failure as Error & { code: unknown }).code)
-      : 'import_cut_off';
-  return { code, message: failure.message };
+  return isForeseen(failure, signal)
+    ? { code: failure.code, message: failure.message }
+    : { code: 'internal_error', message: 'Something unexpected went wrong; the log has the cause' };
 }

@@ -17,6 +17,7 @@ import { createConversations } from '../genesys/reference/conversations.ts';
 import { createOrganisationUnits } from '../genesys/reference/organisation-units.ts';
 import { createPermissions } from '../genesys/reference/permissions.ts';
 import { createAttributesRoute } from '../http/attributes.ts';
+import { problemOf } from '../http/error-handler.ts';
 import { createMapRoute } from '../http/map.ts';
 import { createReportRoute } from '../http/report.ts';
 import { createCache } from '../lib/cache.ts';
@@ -94,6 +95,7 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     upserter,
     metrics,
     maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
+    statusOfFailure: (failure) => problemOf(failure).status,
   });
   const reports = createUsageReports({
     conversations: createConversations(client, { maxPages: config.REPORT_MAX_PAGES }),

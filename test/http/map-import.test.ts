@@ -144,6 +144,28 @@ describe('POST /map with NDJSON', () => {
     expect(app.writes(500)).toBe(1);
   });
 
+  test.each([
+    [403, undefined, 403, 'genesys_permission_missing'],
+    [429, '1', 503, 'genesys_rate_limited'],
+    [500, undefined, 502, 'genesys_unavailable'],
+  ])(
+    'a %i of Genesys for all writes: the status that JSON would have had',
+    async (status, retryAfter, expected, code) => {
+      const app = await startMapApp({ maxTries: 1 });
+      app.sandbox.faults.add({ target: BATCH, status, ...(retryAfter && { retryAfter }) });
+      const json = await app.post(tickets(2));
+      expect([json.status, json.body['code']]).toEqual([expected, code]);
+      const lines = await app.stream(ndjson(tickets(2)));
+      expect(summaryOf(lines)).toMatchObject({ success: false, status: expected });
+    },
+  );
+
+  test('a refusal of every record: the status that JSON would have had', async () => {
+    const app = await startMapApp();
+    const lines = await app.stream(ndjson([{ id: 'poison-1', priority: 'low' }]));
+    expect(summaryOf(lines)).toMatchObject({ success: false, status: 400, failed: 1 });
+  });
+
   test('dryRun=true writes nothing', async () => {
     const app = await startMapApp();
     const lines = await app.stream(ndjson([...tickets(600), null]), '?orgId=acme&dryRun=true');

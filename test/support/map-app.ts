@@ -19,6 +19,7 @@ import { createOrganisationUnits } from '../../src/genesys/reference/organisatio
 import { createPermissions } from '../../src/genesys/reference/permissions.ts';
 import { createTokenCache } from '../../src/genesys/tokens.ts';
 import { createAttributesRoute } from '../../src/http/attributes.ts';
+import { problemOf } from '../../src/http/error-handler.ts';
 import { createMapRoute } from '../../src/http/map.ts';
 import { createCache } from '../../src/lib/cache.ts';
 import { createLogger } from '../../src/lib/logger.ts';
@@ -71,6 +72,8 @@ export interface MapApp {
   post(records: unknown, query?: string, orgId?: string): Promise<Answered>;
   /** Sends NDJSON text and returns the lines of the answer. */
   stream(text: string, query?: string): Promise<Record<string, Record<string, unknown>>[]>;
+  /** As at the end of the process: after `timeoutMs` the signals of requests abort. */
+  stop(timeoutMs: number): Promise<void>;
   /** Batches that were sent, by how they ended if given. */
   writes(status?: number | 'reset' | 'hang' | 'aborted'): number;
 }
@@ -163,6 +166,7 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
     upserter,
     metrics,
     maxLineBytes: options.maxLineBytes ?? 2_000_000,
+    statusOfFailure: (failure) => problemOf(failure).status,
     lingerMs: options.lingerMs ?? 50,
   });
   const server = await startTestServer(
@@ -210,6 +214,7 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
         .split('\n')
         .map((line) => JSON.parse(line) as Record<string, Record<string, unknown>>);
     },
+    stop: (timeoutMs) => server.server.stop(timeoutMs),
     writes: (status) => sandbox.requests.count('genesys.customattributes.batch', status),
   };
 }
