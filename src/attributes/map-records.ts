@@ -1,5 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
+import { coerceError } from '../errors.ts';
 import type { Logger } from '../lib/logger.ts';
+import { isRefusal } from './batch-writer.ts';
 import type { MapMetrics } from './map-metrics.ts';
 import type { RecordReader, SkippedAttribute } from './record-reader.ts';
 import type { Settled, Upserter } from './upsert.ts';
@@ -56,7 +58,7 @@ export interface MapAnswer {
 
 export interface MapResult {
   readonly answer: MapAnswer;
-  /** Why the rest was not sent, when Genesys failed for good. */
+  /** Why the rest was not sent, when Genesys failed for good or the signal aborted. */
   readonly failure: Error | undefined;
   /** All failed records were refused for their content, so repeating will not help. */
   readonly refused: boolean;
@@ -66,7 +68,8 @@ export interface RecordMapper {
   /**
    * The story of one request: may we write, what is allowed, is each record good, write.
    *
-   * @throws UpstreamError when nothing could be begun; the signal's reason when it aborted.
+   * @throws UpstreamError when nothing could be begun; the signal's reason when it aborted before
+   *   the first write. What was written is always told.
    */
   map(request: MapRequest): Promise<MapResult>;
 }
@@ -86,10 +89,10 @@ export function createRecordMapper(options: {
       const { records, signal, dryRun } = request;
       const startedMs = performance.now();
       const reader = await readers.open(request.orgId, signal);
+      const { good, rejected } = await readAll(records, reader, signal);
       const fates: Settled[] = [];
       const run = upserter.open({ ...request, onSettled: (settled) => fates.push(...settled) });
 
-      const { good, rejected } = await readAll(records, reader, signal);
       const strictStop = request.strict && rejected.length > 0;
       // The last record of an id wins over the whole request, not only within a batch.
       const last = new Map(good.map(({ index, update }) => [update.id, index]));
@@ -119,13 +122,12 @@ export function createRecordMapper(options: {
           dryRun,
           elapsedMs: Math.round(performance.now() - startedMs),
         },
-        signal.aborted ? 'Records mapped in part: the caller is gone' : 'Records mapped',
+        signal.aborted ? 'Records mapped in part: the request was aborted' : 'Records mapped',
       );
-      signal.throwIfAborted();
       return {
         answer,
-        failure: run.failure,
-        refused: fates.every(({ fate }) => fate.fate !== 'failed' || isRefusal(fate.status)),
+        failure: signal.aborted ? coerceError(signal.reason) : run.failure,
+        refused: fates.every(({ fate }) => fate.fate !== 'failed' || isRefusal(fate)),
       };
     },
   };
@@ -208,8 +210,4 @@ function count(metrics: MapMetrics, answer: MapAnswer): void {
   metrics.records('unchanged', answer.unchanged);
   metrics.records('not_attempted', notAttempted);
   metrics.records('failed', answer.failed.length - notAttempted);
-}
-
-function isRefusal(status: number | undefined): boolean {
-  return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429;
 }

@@ -89,7 +89,7 @@ export function createMapRoute(options: {
       },
       502: { description: 'Genesys Cloud failed; nothing is written', problem: mapProblemSchema },
       503: {
-        description: 'Genesys Cloud asks to wait; nothing is written',
+        description: 'Genesys Cloud asks to wait, or the service stops; nothing is written',
         problem: mapProblemSchema,
       },
       504: { description: 'Genesys Cloud did not answer in time', problem: mapProblemSchema },

@@ -312,10 +312,36 @@ describe('Genesys refuses records', () => {
     const { status, body } = await app.post(
       Array.from({ length: 3000 }, (_, index) => ({ id: `poison-${index}`, priority: 'low' })),
     );
+    // Those of the last batches were not tried alone, so nobody knows that they are bad.
+    expect(status).toBe(502);
+    expect(body['code']).toBe('genesys_write_failed');
+    expect(body.failed).toHaveLength(3000);
+    expect(new Set(body.failed.map(({ code }) => code))).toEqual(
+      new Set(['genesys_refused', 'genesys_batch_refused']),
+    );
+    expect(app.writes()).toBeLessThan(2010);
+  });
+
+  test('a long run of bad records costs none of the good ones', async () => {
+    const app = await startMapApp();
+
+    const { status, body } = await app.post([
+      ...Array.from({ length: 480 }, (_, index) => ({ id: `poison-${index}`, priority: 'low' })),
+      ...tickets(520),
+    ]);
+
+    expect(status).toBe(207);
+    expect(body.processed).toBe(520);
+    expect(
+      body.failed.every(({ id, code }) => id.startsWith('poison') && code === 'genesys_refused'),
+    ).toBe(true);
+  });
+
+  test('a refusal of every record is a 400', async () => {
+    const app = await startMapApp();
+    const { status, body } = await app.post([{ id: 'poison-1', priority: 'low' }]);
     expect(status).toBe(400);
     expect(body['code']).toBe('genesys_refused_records');
-    expect(body.failed).toHaveLength(3000);
-    expect(app.writes()).toBeLessThan(300);
   });
 
   test('results per entity are honoured', async () => {
@@ -355,6 +381,45 @@ describe('the caller leaves', () => {
     expect(app.log()).toContain('unknown_outcome');
     await expect.poll(() => app.writes()).toBeGreaterThan(0);
     expect(app.writes()).toBeLessThan(5);
+  });
+});
+
+describe('the service stops', () => {
+  test('207 with what was written, when that was a part', async () => {
+    const app = await startMapApp({ batchSize: 2, maxInFlight: 1 });
+    app.sandbox.faults.add({ target: BATCH, latencyMs: 200 });
+    const posting = app.post(tickets(20));
+    await expect.poll(() => app.writes(200)).toBeGreaterThanOrEqual(1);
+    await app.stop(1);
+
+    const { status, body } = await posting;
+
+    expect(status).toBe(207);
+    expect(body['error']).toMatchObject({ code: 'shutting_down' });
+    expect(body.written?.length).toBeGreaterThan(0);
+    expect(fates(body)).toEqual([...Array(20).keys()]);
+    expect(app.log()).toContain('Records mapped in part');
+  });
+
+  test('503 with the fate of every record, when nothing was', async () => {
+    const app = await startMapApp({ batchSize: 2, maxInFlight: 1 });
+    app.sandbox.faults.add({ target: BATCH, latencyMs: 60_000 });
+    const posting = app.post(tickets(6));
+    await expect.poll(() => app.sandbox.requests.maxInFlight(BATCH)).toBe(1);
+    await app.stop(1);
+
+    const { status, body } = await posting;
+
+    expect(status).toBe(503);
+    expect(body['code']).toBe('shutting_down');
+    expect(body.failed.map(({ code }) => code)).toEqual([
+      'unknown_outcome',
+      'unknown_outcome',
+      'import_aborted',
+      'import_aborted',
+      'import_aborted',
+      'import_aborted',
+    ]);
   });
 });
 
