@@ -1,8 +1,7 @@
-import { v5, v7 } from 'uuid';
+import { hash } from 'node:crypto';
+import { v7 } from 'uuid';
 import type { RawEvent } from './ports.ts';
 
-/** Name space of the ids of events. */
-const EVENTS = '0e0c7bb5-6a43-4a8e-9d9c-3f0f5f0a4f63';
 /** Without blanks, which part a key. */
 const USABLE_ID = /^[!-~]{1,128}$/;
 const MAX_PART_LENGTH = 64;
@@ -20,7 +19,13 @@ export function keyOfEvent(event: RawEvent): string | undefined {
   return [id, ...parts.map((part) => part.slice(0, MAX_PART_LENGTH))].join(' ');
 }
 
-/** A UUID of the event's own: always the same for the same key, a new one without a key. */
+/**
+ * A UUID of the event's own: always the same for the same key (version 8 of RFC 9562, of a SHA-256),
+ * a new one without a key.
+ */
 export function eventIdOf(key: string | undefined): string {
-  return key === undefined ? v7() : v5(key, EVENTS);
+  if (key === undefined) return v7();
+  const digest = hash('sha256', key, 'hex');
+  const part = (from: number, to: number) => digest.slice(from, to);
+  return `${part(0, 8)}-${part(8, 12)}-8${part(13, 16)}-8${part(17, 20)}-${part(20, 32)}`;
 }

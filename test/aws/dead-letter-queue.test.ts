@@ -159,10 +159,8 @@ describe.each(Object.entries(implementations))('on %s', (name, start) => {
         STAGE: 'publish',
       });
       if (isFifo) {
-        expect(message?.Attributes).toMatchObject({
-          MessageGroupId: 'eventbridge-failures',
-          MessageDeduplicationId: expect.stringMatching(/^e-1:[0-9a-f]{64}$/),
-        });
+        expect(message?.Attributes?.MessageGroupId).toBe('eventbridge-failures');
+        expect(message?.Attributes?.MessageDeduplicationId).toMatch(/^e-1:[0-9a-f]{64}$/);
       }
     });
 
