@@ -74,6 +74,11 @@ export function hasGenesysCredentials(environment: Environment): boolean {
   ).some((name) => (environment[name]?.trim() ?? '') !== '');
 }
 
+/** By the rule that settings are read by, before they are. */
+export function isProduction(environment: Environment): boolean {
+  return environment['NODE_ENV']?.trim() === 'production';
+}
+
 function problemsBetweenSettings(
   values: Readonly<Record<string, unknown>>,
   given: Readonly<Record<string, unknown>>,

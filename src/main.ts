@@ -9,7 +9,7 @@ if (major < 24) {
 
 // Loaded only now: an older runtime cannot even read what follows.
 const { default: dotenv } = await import('dotenv');
-const { hasGenesysCredentials, loadConfig } = await import('./config.ts');
+const { hasGenesysCredentials, isProduction, loadConfig } = await import('./config.ts');
 const { createApp } = await import('./app.ts');
 const { ConfigError } = await import('./errors.ts');
 const { createLogger } = await import('./lib/logger.ts');
@@ -26,7 +26,7 @@ const releasers = createReleasers();
 let environment: NodeJS.ProcessEnv = process.env;
 let banner: ((port: number) => string) | undefined;
 
-if (!hasGenesysCredentials(environment) && environment['NODE_ENV'] !== 'production') {
+if (!hasGenesysCredentials(environment) && !isProduction(environment)) {
   const { startForTrial } = await import('./sandbox/trial.ts');
   const trial = await startForTrial(environment);
   releasers.push('sandbox', () => trial.stop());

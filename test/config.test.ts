@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Environment, hasGenesysCredentials, loadConfig } from '../src/config.ts';
+import { loadOfflineSettings } from '../src/cli/offline-settings.ts';
+import {
+  type Environment,
+  hasGenesysCredentials,
+  isProduction,
+  loadConfig,
+} from '../src/config.ts';
 import { ConfigError } from '../src/errors.ts';
 import { settings } from '../src/settings.ts';
 
@@ -163,6 +169,15 @@ describe('credentials', () => {
     expect(hasGenesysCredentials({ OAUTH_SUBJECT: 'x' })).toBe(true);
     expect(hasGenesysCredentials({ OAUTH_SUBJECT: ' ', PORT: '1' })).toBe(false);
   });
+});
+
+test('production is production with blanks around it too', () => {
+  expect(isProduction({ NODE_ENV: ' production\t' })).toBe(true);
+  expect(isProduction({ NODE_ENV: 'development' })).toBe(false);
+  expect(isProduction({})).toBe(false);
+  // The sandbox stands in for nothing there.
+  expect(loadOfflineSettings({}).problems).toEqual([]);
+  expect(loadOfflineSettings({ NODE_ENV: 'production ' }).problems.join()).toContain('AUTH_MODE');
 });
 
 describe('rules between settings', () => {

@@ -1,4 +1,10 @@
-import { type Config, type Environment, hasGenesysCredentials, loadConfig } from '../config.ts';
+import {
+  type Config,
+  type Environment,
+  hasGenesysCredentials,
+  isProduction,
+  loadConfig,
+} from '../config.ts';
 import { ConfigError } from '../errors.ts';
 
 /** Stand-ins for what a laptop has not got; nothing is called with them. */
@@ -20,7 +26,7 @@ export interface OfflineSettings {
  * environment is told about, and its defaults stand in for it.
  */
 export function loadOfflineSettings(environment: Environment): OfflineSettings {
-  const isTrial = !hasGenesysCredentials(environment) && environment['NODE_ENV'] !== 'production';
+  const isTrial = !hasGenesysCredentials(environment) && !isProduction(environment);
   try {
     return {
       config: loadConfig(isTrial ? { ...OFFLINE, ...present(environment) } : environment),

@@ -18,14 +18,14 @@ const TRAFFIC_PER_SECOND = 5;
 const KEPT_EVENTS = 10_000;
 
 /**
- * The sandbox for `npm start` without credentials. The journal of a trial lives and dies with it:
- * its events must never wait for a real bus.
+ * The sandbox for `npm start` without credentials. Its made-up events must never reach a real bus:
+ * of the environment's AWS settings it keeps only those of an emulator (`AWS_ENDPOINT_URL`), and
+ * the journal lives and dies with the trial.
  */
 export async function startForTrial(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Trial> {
-  const isSet = (name: string) => (environment[name] ?? '') !== '';
-  const hasOwnAws = isSet('AWS_ENDPOINT_URL') || isSet('DLQ_QUEUE_URL');
+  const hasEmulator = (environment['AWS_ENDPOINT_URL']?.trim() ?? '') !== '';
   const folder = mkdtempSync(join(tmpdir(), 'interaction-bridge-'));
   const sandbox = await startSandbox({
     traffic: TRAFFIC_PER_SECOND,
@@ -37,12 +37,15 @@ export async function startForTrial(
     JOURNAL_PATH: join(folder, 'journal.db'),
     FINGERPRINT_PATH: join(folder, 'fingerprints.db'),
     ...sandbox.environment,
-    // A profile would win over the sandbox's keys, and it belongs to a real account.
-    AWS_PROFILE: '',
   };
-  if (hasOwnAws) {
+  if (hasEmulator) {
     for (const name of Object.keys(settings)) {
       if (/^(?:AWS_|EVENTBUS_|DLQ_)/.test(name)) delete settings[name];
+    }
+  } else {
+    // What would win over the sandbox's address and keys belongs to a real account.
+    for (const name of Object.keys(environment)) {
+      if (/^AWS_(?:ENDPOINT_URL_|PROFILE$|SESSION_TOKEN$)/.test(name)) settings[name] = '';
     }
   }
   return {
