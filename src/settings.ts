@@ -195,7 +195,7 @@ export const settings = {
     secret: true,
     group: 'Genesys Cloud',
     description:
-      'JWT-bearer grant: PEM private key, EC or RSA (also \\n-escaped, base64, or a file path)',
+      'JWT-bearer grant: PEM private key, EC on P-256 or RSA (also \\n-escaped, base64, or a file path)',
   },
   OAUTH_SUBJECT: { ...text, group: 'Genesys Cloud', description: 'JWT-bearer grant: subject' },
   GENESYS_CLIENT_ID: {

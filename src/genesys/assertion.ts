@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.ts';
 
 export interface AssertionOptions {
   readonly clientId: string;
-  /** PEM, EC (P-256, P-384, P-521) or RSA (2048 bits or more). */
+  /** PEM, EC on P-256 (ES256) or RSA of 2048 bits or more (RS256). */
   readonly privateKey: string;
   readonly subject: string;
   /** The token URL. */
@@ -14,12 +14,6 @@ export interface AssertionOptions {
 
 /** Genesys accepts five minutes at most; less leaves room for a clock that is ahead. */
 const LIFE_SECONDS = 240;
-
-const ALGORITHM_OF_CURVE: ReadonlyMap<string, Algorithm> = new Map([
-  ['prime256v1', 'ES256'],
-  ['secp384r1', 'ES384'],
-  ['secp521r1', 'ES512'],
-]);
 
 /**
  * Signs JWT-bearer assertions (RFC 7523), a new one on each call.
@@ -54,16 +48,13 @@ function readKey(pem: string): KeyObject {
 function algorithmOf(key: KeyObject): Algorithm {
   const details = key.asymmetricKeyDetails ?? {};
   const bits = details.modulusLength ?? 0;
-  const algorithm =
-    key.asymmetricKeyType === 'rsa' && bits >= 2048
-      ? 'RS256'
-      : ALGORITHM_OF_CURVE.get(details.namedCurve ?? '');
-  if (algorithm !== undefined) return algorithm;
+  if (key.asymmetricKeyType === 'rsa' && bits >= 2048) return 'RS256';
+  if (details.namedCurve === 'prime256v1') return 'ES256';
   const found =
     key.asymmetricKeyType === 'rsa'
       ? `an RSA key of ${bits} bits`
       : `a key of type ${key.asymmetricKeyType ?? 'unknown'} ${details.namedCurve ?? ''}`.trim();
   throw new ConfigError([
-    `OAUTH_PRIVATE_KEY: found ${found}; allowed: EC on P-256, P-384 or P-521, or RSA of 2048 bits or more`,
+    `OAUTH_PRIVATE_KEY: found ${found}; allowed: EC on P-256, or RSA of 2048 bits or more`,
   ]);
 }

@@ -101,14 +101,14 @@ describe('requests', () => {
     privateKeyEncoding: pem,
     publicKeyEncoding: spki,
   });
-  const p384 = generateKeyPairSync('ec', {
-    namedCurve: 'secp384r1',
+  const sec1 = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
     privateKeyEncoding: { type: 'sec1', format: 'pem' },
     publicKeyEncoding: spki,
   });
   it.each([
     ['ES256', { ...JWT_BEARER, publicKey: PUBLIC_KEY }],
-    ['ES384', p384],
+    ['ES256', sec1],
     ['RS256', rsa],
   ] as const)(
     'signs an assertion with %s that the public key verifies',
@@ -160,10 +160,16 @@ describe('requests', () => {
     privateKeyEncoding: pem,
     publicKeyEncoding: spki,
   }).privateKey;
+  const p384 = generateKeyPairSync('ec', {
+    namedCurve: 'P-384',
+    privateKeyEncoding: pem,
+    publicKeyEncoding: spki,
+  }).privateKey;
   it.each([
     ['an RSA key of 1024 bits', weak],
     ['ed25519', edwards],
     ['secp256k1', koblitz],
+    ['secp384r1', p384],
     [
       'no PEM private key',
       '-----BEGIN PRIVATE KEY-----\nAAAAmangledAAAA\n-----END PRIVATE KEY-----',
