@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { request } from 'undici';
 import { createJsonLinesParser } from '../lib/json-lines.ts';
 import { createImportProgress } from './import-progress.ts';
 import { readRecordLines } from './record-lines.ts';
-import { addRecords } from './rejects.ts';
+import { addRecords, writeReject } from './rejects.ts';
 
 const USAGE = `Usage: npm run import -- --org <id> [options] <file.ndjson | file.csv>
   --org <id>            organisation unit whose definitions hold
@@ -70,7 +71,7 @@ async function send(given: Arguments, io: ImportIo): Promise<number> {
     }
   }
 
-  const rejects = given.rejects === undefined ? undefined : createWriteStream(given.rejects);
+  const rejects = given.rejects === undefined ? undefined : await openRejects(given.rejects);
   const held = new Map<number, object>();
   let summary: Readonly<Record<string, unknown>> | undefined;
   try {
@@ -104,7 +105,7 @@ async function send(given: Arguments, io: ImportIo): Promise<number> {
     progress.end();
     rejects?.end();
   }
-  if (rejects !== undefined) await once(rejects, 'close');
+  if (rejects !== undefined) await finished(rejects);
   if (summary === undefined) throw new Error('the answer broke off before its summary');
   // The list of allowed attributes is long, and `GET /attributes` has it for those who ask.
   const { allowedAttributes: _, ...outcome } = summary;
@@ -121,11 +122,17 @@ async function keep(
   line: number,
   reject: object,
 ): Promise<void> {
-  if (held.size < MAX_HELD) {
-    held.set(line, reject);
-  } else if (!rejects.write(`${JSON.stringify(reject)}\n`)) {
-    await once(rejects, 'drain');
-  }
+  if (held.size < MAX_HELD) held.set(line, reject);
+  else await writeReject(rejects, reject);
+}
+
+/** Before anything is sent, so that no import is begun whose rejects would be lost. */
+async function openRejects(path: string): Promise<WriteStream> {
+  const rejects = createWriteStream(path);
+  await once(rejects, 'open');
+  // What breaks it later comes to light with the next write, or at its end.
+  rejects.on('error', () => undefined);
+  return rejects;
 }
 
 async function* jsonLines(

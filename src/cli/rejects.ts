@@ -2,6 +2,12 @@ import { once } from 'node:events';
 import type { WriteStream } from 'node:fs';
 import { readRecordLines } from './record-lines.ts';
 
+/** Resolves when the file takes more. @throws what broke it, also when that was before. */
+export async function writeReject(output: WriteStream, reject: object): Promise<void> {
+  if (output.errored !== null) throw output.errored;
+  if (!output.write(`${JSON.stringify(reject)}\n`)) await once(output, 'drain');
+}
+
 /** Reads the file a second time and writes each reject with the record that it is about. */
 export async function addRecords(
   file: string,
@@ -18,8 +24,7 @@ export async function addRecords(
     const reject = rejects.get(line);
     if (reject === undefined) return;
     rejects.delete(line);
-    const entry = { ...reject, record: parsed(text) };
-    if (!output.write(`${JSON.stringify(entry)}\n`)) await once(output, 'drain');
+    await writeReject(output, { ...reject, record: parsed(text) });
   }
 
   for await (const { text } of readRecordLines(file, delimiter)) {

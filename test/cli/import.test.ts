@@ -109,6 +109,19 @@ test.each([
   expect(err).toMatch(message);
 });
 
+test('a file of rejects that cannot be opened or written: exit code 2 with the reason', async () => {
+  const app = await startMapApp();
+  const args = ['--org', 'acme', '--url', app.url, '--rejects'];
+  const unopened = await run('t.ndjson', ndjson(tickets(3)), [...args, '/no/such/folder/x']);
+  expect(unopened.code).toBe(2);
+  expect(unopened.err).toContain("open '/no/such/folder/x'");
+  expect(app.writes()).toBe(0);
+
+  const full = await run('t.ndjson', 'not json\n', [...args, '/dev/full']);
+  expect(full.code).toBe(2);
+  expect(full.err).toContain('ENOSPC');
+});
+
 test('a refusal by the service, a broken CSV and a missing file: exit code 2 with the reason', async () => {
   const app = await startMapApp();
   const args = ['--org', '../acme', '--url', app.url];
