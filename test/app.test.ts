@@ -65,6 +65,16 @@ test('the main job runs end to end: events flow to the bus, and a record is writ
   ]);
 });
 
+test.each(['MAPPING_FILE', 'ATTRIBUTES_FILE'])(
+  'a missing %s is a wrong setting',
+  async (setting) => {
+    await expect(start({}, { [setting]: '/no/such/file.json' })).rejects.toMatchObject({
+      code: 'invalid_configuration',
+      problems: [expect.stringMatching(`^${setting}: ENOENT.*/no/such/file.json`)],
+    });
+  },
+);
+
 test('two apps run side by side in one process without touching each other', async () => {
   const [one, two] = await Promise.all([start({ traffic: 100 }), start({ traffic: 0 })]);
   await Promise.all([one.ready(), two.ready()]);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createAttributeDefiner, parseAttributes } from '../attributes/define-attributes.ts';
 import { createFingerprints } from '../attributes/fingerprints.ts';
 import { createRecordImporter } from '../attributes/import-records.ts';
@@ -10,6 +10,7 @@ import { createPermissionCheck } from '../attributes/permission-check.ts';
 import { createRecordReaders } from '../attributes/record-reader.ts';
 import { createUpserter } from '../attributes/upsert.ts';
 import { createUsageReports } from '../attributes/usage-report.ts';
+import { ConfigError, coerceError } from '../errors.ts';
 import type { GenesysClient } from '../genesys/client.ts';
 import { createAttributeDefinitions } from '../genesys/reference/attribute-definitions.ts';
 import { createAttributeWriter } from '../genesys/reference/attribute-writer.ts';
@@ -45,14 +46,17 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     ttlMs: config.PERMISSION_CACHE_TTL_SECONDS * 1000,
     signal,
   });
-  const mapping = await openLiveFile({
-    path: config.MAPPING_FILE,
-    parse: (text) => parseMapping(text, config.MAPPING_FILE, limits),
-    log,
-  });
+  const mapping = await readable(
+    'MAPPING_FILE',
+    openLiveFile({
+      path: config.MAPPING_FILE,
+      parse: (text) => parseMapping(text, config.MAPPING_FILE, limits),
+      log,
+    }),
+  );
   releasers.push('mapping file', () => mapping.stop());
   const ownAttributes = parseAttributes(
-    readFileSync(config.ATTRIBUTES_FILE, 'utf8'),
+    await readable('ATTRIBUTES_FILE', readFile(config.ATTRIBUTES_FILE, 'utf8')),
     config.ATTRIBUTES_FILE,
   );
   const definer = createAttributeDefiner({
@@ -119,4 +123,17 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
       createReportRoute({ reports, cacheTtlSeconds: config.REPORT_CACHE_TTL_SECONDS }),
     ],
   };
+}
+
+/** @throws ConfigError, which names the setting when its file cannot be read. */
+async function readable<T>(
+  setting: 'MAPPING_FILE' | 'ATTRIBUTES_FILE',
+  reading: Promise<T>,
+): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError([`${setting}: ${coerceError(error).message}`], { cause: error });
+  }
 }
