@@ -4,7 +4,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Agent, request } from 'undici';
 import {
+  memoryBytes,
   type SandboxProcess,
   type ServiceProcess,
   startProcess,
@@ -92,7 +93,7 @@ export async function run(quick: boolean): Promise<BenchResult> {
       ],
       notes: [
         `${records} records of ${compared.bytesPerRecord} bytes, ${rounds} rounds in turns; batches of ${BATCH_SIZE}, ${IN_FLIGHT} in flight, on both sides`,
-        'the service gets the records over HTTP from a third process, the bare loop reads a file',
+        'the service gets the records over HTTP from a third process, the bare loop reads a file; it is timed in its second pass: both sides are warm, and send the same bodies',
         'memory: VmHWM of a fresh service, after 10,000 records and after the large import',
         `rate limit: a real one, ${limited.calls} calls in ${Math.round(limited.seconds)} s, ${limited.records} records all written (batches of 10, to make it many calls)`,
       ],
@@ -110,7 +111,7 @@ async function compare(folder: string, records: number, rounds: number) {
   const bare: number[] = [];
   const served: number[] = [];
   try {
-    // The first round warms up both and is not counted.
+    // The first round warms up the service and is not counted; the bare loop warms up by itself.
     for (let round = 0; round <= rounds; round += 1) {
       const bareRate = await runBare(file, sandbox);
       const startedMs = performance.now();
@@ -136,9 +137,9 @@ async function memoryGrowth(folder: string, manyRecords: number): Promise<number
   const service = await startService(sandbox);
   try {
     await importFile(service, few, 10_000);
-    const before = await peakBytes(service.pid);
+    const before = memoryBytes(service.pid, 'VmHWM');
     await importFile(service, many, manyRecords);
-    return ((await peakBytes(service.pid)) - before) / 1_048_576;
+    return (memoryBytes(service.pid, 'VmHWM') - before) / 1_048_576;
   } finally {
     await service.stop();
     await sandbox.stop();
@@ -151,7 +152,7 @@ async function askedByManyRequests() {
   const service = await startService(sandbox, {});
   const agent = new Agent({ connections: 1000 });
   try {
-    await steer(sandbox, '/reset');
+    await sandbox.control.post('/reset');
     const answers = await Promise.all(
       Array.from({ length: 1000 }, async (_, index) => {
         const { statusCode, body } = await request(`${service.url}/map`, {
@@ -192,7 +193,10 @@ async function underRateLimit(folder: string, writes: number) {
     SANDBOX_RATE_LIMIT_PER_MINUTE: '300',
   });
   // A latency above the target keeps the batches at their smallest.
-  await steer(sandbox, '/faults', { target: 'genesys.customattributes.batch', latencyMs: 20 });
+  await sandbox.control.post('/faults', {
+    target: 'genesys.customattributes.batch',
+    latencyMs: 20,
+  });
   const service = await startService(sandbox, {
     MAP_BATCH_SIZE: '10',
     MAP_MIN_BATCH_SIZE: '10',
@@ -224,7 +228,6 @@ async function startService(
       LOG_LEVEL: 'info',
       GENESYS_REQUESTS_PER_MINUTE: '1000000',
       HTTP_RATE_LIMIT_PER_MINUTE: '0',
-      FINGERPRINT_PATH: join(tmpdir(), `bench-map-${process.pid}.db`),
       MAP_MAX_IN_FLIGHT: String(IN_FLIGHT),
       ...settings,
     },
@@ -285,22 +288,10 @@ async function writeRecords(file: string, count: number): Promise<number> {
   return bytes;
 }
 
-async function peakBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
-}
-
-async function steer(sandbox: SandboxProcess, path: string, body: object = {}): Promise<void> {
-  const answer = await fetch(`${sandbox.url}/_sandbox${path}`, {
-    method: 'POST',
-    body: JSON.stringify(body),
-  });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-}
-
 async function countsOf(sandbox: SandboxProcess): Promise<Record<string, Record<string, number>>> {
-  const answer = await fetch(`${sandbox.url}/_sandbox/requests?limit=1`);
-  const { counts } = (await answer.json()) as { counts: Record<string, Record<string, number>> };
+  const { counts } = await sandbox.control.get<{
+    counts: Record<string, Record<string, number>>;
+  }>('/requests?limit=1');
   return counts;
 }
 

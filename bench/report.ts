@@ -2,11 +2,12 @@
 // in the same run, and the growth of memory over rest. Service, sandbox and bare loop are processes
 // of their own.
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { request } from 'undici';
 import {
+  memoryBytes,
   type SandboxProcess,
   type ServiceProcess,
   startProcess,
@@ -14,6 +15,7 @@ import {
 } from '../test/support/processes.ts';
 import { profileArguments } from './profile.ts';
 import { type BenchResult, ratioOf } from './result.ts';
+import { REST_MS } from './start.ts';
 
 const runFile = promisify(execFile);
 const BARE = fileURLToPath(new URL('./report-bare.ts', import.meta.url));
@@ -53,6 +55,7 @@ export async function run(quick: boolean): Promise<BenchResult> {
         `${conversations.toLocaleString('en-US')} conversations of ${DAYS} days in pages of 1000; ${rounds} rounds in turns, ${LANES} lanes and the same windows on both sides`,
         'detail: three attributes, one of them with a value of its own in each conversation',
         'memory: VmHWM of a fresh service, against its VmRSS at rest before the first report',
+        'the bare loop is timed in its second pass: both sides are warm',
       ],
     };
   } finally {
@@ -108,22 +111,22 @@ async function compare(
   const bare: number[] = [];
   const served: number[] = [];
   try {
-    const restBytes = await memoryBytes(service.pid, 'VmRSS');
-    const grownMiB = async () =>
-      ((await memoryBytes(service.pid, 'VmHWM')) - restBytes) / 1_048_576;
+    await sleep(REST_MS);
+    const restBytes = memoryBytes(service.pid, 'VmRSS');
+    const grownMiB = () => (memoryBytes(service.pid, 'VmHWM') - restBytes) / 1_048_576;
     let first = 0;
-    // The first round warms up both and is not counted.
+    // The first round warms up the service and is not counted; the bare loop warms up by itself.
     for (let round = 0; round <= rounds; round += 1) {
       const reference = await runBare(sandbox, question.windows);
       const elapsedMs = await report(service, question.query);
       if (round === 0) {
-        first = await grownMiB();
+        first = grownMiB();
         continue;
       }
       bare.push((reference.pages / reference.elapsedMs) * 1000);
       served.push((reference.pages / elapsedMs) * 1000);
     }
-    return { bare, served, grownMiB: [first, await grownMiB()] };
+    return { bare, served, grownMiB: [first, grownMiB()] };
   } finally {
     await service.stop();
   }
@@ -156,9 +159,4 @@ async function runBare(
     String(LANES),
   ]);
   return JSON.parse(stdout) as { pages: number; elapsedMs: number };
-}
-
-async function memoryBytes(pid: number, field: 'VmRSS' | 'VmHWM'): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024;
 }

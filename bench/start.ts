@@ -1,13 +1,12 @@
 // Time from spawn to the first 200 of /livez, and memory at rest, of the service as `npm start` runs
 // it (type stripping) and as the image does (compiled), against a sandbox of another process.
 import { execFileSync, spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startProcess, startSandboxProcess } from '../test/support/processes.ts';
+import { memoryBytes, startProcess, startSandboxProcess } from '../test/support/processes.ts';
 import { type BenchResult, ratioOf } from './result.ts';
 
 /** The service returns the memory of its start after 5 s. */
-const REST_MS = 8000;
+export const REST_MS = 8000;
 
 const FORMS = [
   { name: 'from source, as `npm start`', main: 'src/start.mjs' },
@@ -33,7 +32,7 @@ export async function run(quick: boolean): Promise<BenchResult> {
         startMs.push(performance.now() - startedMs);
         await service.until('/readyz');
         await sleep(REST_MS);
-        restMiB.push((await residentBytes(service.pid)) / 1_048_576);
+        restMiB.push(memoryBytes(service.pid, 'VmRSS') / 1_048_576);
         await service.stop();
       }
     }
@@ -80,9 +79,4 @@ async function bareExpressMs(): Promise<number> {
   child.kill();
   await exited;
   return elapsedMs;
-}
-
-async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }
