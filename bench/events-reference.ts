@@ -1,7 +1,8 @@
 // What the event pipeline is measured against, as a process of its own:
-//   bare   the SDK client alone, sending ready-made full batches, 8 calls at once
-//   naive  a pipeline as tutorials write it: per event one PutEvents and one PutMetricData, awaited,
-//          no journal, no batches
+//   bare       the SDK client as it comes, sending ready-made full batches, 8 calls at once
+//   connected  the same loop over the service's own connection: what the pipeline costs on top
+//   naive      a pipeline as tutorials write it: per event one PutEvents and one PutMetricData,
+//              awaited, no journal, no batches
 // Prints a line `count` a second, the events that the bus accepted so far, until it is ended.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -13,6 +14,8 @@ import { Ajv } from 'ajv';
 import formats from 'ajv-formats';
 import jsonata from 'jsonata';
 import { v4 } from 'uuid';
+import { createEventBus } from '../src/aws/event-bridge.ts';
+import type { BusEntry } from '../src/events/ports.ts';
 
 const IN_FLIGHT = 8;
 const [mode = 'bare'] = process.argv.slice(2);
@@ -22,14 +25,13 @@ const busName = setting('EVENTBUS_NAME');
 const base = setting('GENESYS_BASE_URL');
 let accepted = 0;
 
-async function sendReadyMade(client: EventBridgeClient): Promise<void> {
-  const Entries = Array.from({ length: 10 }, () => ({
-    EventBusName: busName,
-    Source: 'genesys.cloud',
-    DetailType: 'interaction.event',
-    Time: new Date(),
-    Resources: [`/genesys/interactions/${v4()}`],
-    Detail: JSON.stringify({
+function fullBatch(): BusEntry[] {
+  return Array.from({ length: 10 }, () => ({
+    source: 'genesys.cloud',
+    detailType: 'interaction.event',
+    time: new Date(),
+    resources: [`/genesys/interactions/${v4()}`],
+    detail: JSON.stringify({
       interactionId: v4(),
       type: 'voice',
       priority: 'high',
@@ -37,9 +39,28 @@ async function sendReadyMade(client: EventBridgeClient): Promise<void> {
       metadata: { eventId: v4(), eventType: 'created' },
     }),
   }));
+}
+
+async function sendBare(client: EventBridgeClient): Promise<void> {
+  const Entries = fullBatch().map(({ source, detailType, time, resources, detail }) => ({
+    EventBusName: busName,
+    Source: source,
+    DetailType: detailType,
+    Time: time,
+    Resources: [...resources],
+    Detail: detail,
+  }));
   for (;;) {
     const answer = await client.send(new PutEventsCommand({ Entries }));
     count(10 - (answer.FailedEntryCount ?? 0));
+  }
+}
+
+async function sendConnected(bus: ReturnType<typeof createEventBus>): Promise<void> {
+  const entries = fullBatch();
+  for (;;) {
+    const outcomes = await bus.put(entries);
+    count(outcomes.filter(({ accepted: isAccepted }) => isAccepted).length);
   }
 }
 
@@ -141,7 +162,17 @@ interface BusEvent {
 
 if (mode === 'bare') {
   const client = new EventBridgeClient({ region });
-  await Promise.all(Array.from({ length: IN_FLIGHT }, async () => sendReadyMade(client)));
+  await Promise.all(Array.from({ length: IN_FLIGHT }, async () => sendBare(client)));
+} else if (mode === 'connected') {
+  const bus = createEventBus({
+    region,
+    busName,
+    maxBytes: 1_000_000,
+    maxSockets: IN_FLIGHT,
+    connectTimeoutMs: 2000,
+    requestTimeoutMs: 5000,
+  });
+  await Promise.all(Array.from({ length: IN_FLIGHT }, async () => sendConnected(bus)));
 } else {
   await pipeNaively();
 }

@@ -18,7 +18,7 @@ export interface BenchRow {
   readonly unit: string;
   /** One value a round. */
   readonly values: readonly number[];
-  /** The median divided by the reference's median, and what it is hoped to be. */
+  /** The median divided by the reference's median, or what `to` says; and what it is hoped to be. */
   readonly ratio?: { readonly to: string; readonly value: number; readonly goal?: string };
   readonly goal?: string;
 }
