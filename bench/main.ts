@@ -35,9 +35,10 @@ for (const [name, load] of Object.entries(BENCHES)) {
   if (names.length > 0 && !names.includes(name)) continue;
   console.log(`\n${name} ...`);
   const bench = await load();
-  results.push(await bench.run(quick));
+  const result = await bench.run(quick);
+  printTable(result);
+  results.push(result);
 }
-for (const result of results) printTable(result);
 if (profileFolder !== undefined) printHottest(profileFolder);
 
 const folder = 'bench/results';
@@ -51,6 +52,8 @@ writeFileSync(
       node: process.version,
       cpu: cpus()[0]?.model,
       cores: cpus().length,
+      quick,
+      profile: profileFolder !== undefined,
       results: results.map(({ bench, rows, notes }) => ({
         bench,
         notes,
