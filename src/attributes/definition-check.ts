@@ -15,7 +15,6 @@ export interface CompiledDefinition {
   readonly warnings: readonly string[];
   /** Every rule that the value breaks; empty when it may be written. */
   readonly check: (value: unknown) => readonly FieldError[];
-  readonly required: boolean;
   /** What a record without a value gets; `undefined` when it may simply do without. */
   readonly absent: Absent | undefined;
 }
@@ -54,8 +53,7 @@ export function compileDefinition(
     return errors ?? NO_ERRORS;
   }
 
-  const required = definition.required === true;
-  return { required, absent: absentOf(definition, place, check, warnings), warnings, check };
+  return { absent: absentOf(definition, place, check, warnings), warnings, check };
 }
 
 function absentOf(

@@ -2,7 +2,7 @@ import type { Inheritance } from './inheritance.ts';
 import type { MappedRecord, Mapping } from './mapping.ts';
 import type { PermissionCheck } from './permission-check.ts';
 import type { AttributeUpdate } from './ports.ts';
-import { updateBytes } from './update-size.ts';
+import { ENVELOPE_BYTES, updateBytes } from './update-size.ts';
 import { createValidation, type FieldError, type RecordValidator } from './validation.ts';
 
 export type ReadRecord =
@@ -35,8 +35,8 @@ export interface RecordReaderOptions {
   readonly inheritance: Inheritance;
   /** A live file: an import keeps the version it began with. */
   readonly mapping: { readonly current: Mapping };
-  /** An update that is larger alone can never be sent. */
-  readonly maxUpdateBytes: number;
+  /** Of the JSON body of a write: an update that is too large for one alone can never be sent. */
+  readonly maxBatchBytes: number;
 }
 
 const MAX_WARNINGS = 100;
@@ -60,7 +60,7 @@ export function createRecordReaders(options: RecordReaderOptions): {
         mapping,
         validator,
         allowedAttributes: [...effective.attributes.keys()].sort(),
-        maxUpdateBytes: options.maxUpdateBytes,
+        maxUpdateBytes: options.maxBatchBytes - ENVELOPE_BYTES,
       });
     },
   };

@@ -4,6 +4,9 @@ import type { AttributeUpdate, AttributeValue } from './ports.ts';
 // oxlint-disable-next-line no-control-regex
 const ESCAPED = /["\\\u0000-\u001f]/;
 
+/** Bytes of the batch's JSON body around its entities. */
+export const ENVELOPE_BYTES = '{"entities":[],"partialUpdate":true}'.length;
+
 /** Bytes of an update as an entity of the batch's JSON body, its comma included. */
 export function updateBytes(update: AttributeUpdate): number {
   let bytes = '{"id":},'.length + valueBytes(update.id);

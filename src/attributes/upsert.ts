@@ -6,6 +6,7 @@ import type { Fingerprints } from './fingerprints.ts';
 import type { MapMetrics } from './map-metrics.ts';
 import type { PermissionCheck } from './permission-check.ts';
 import type { AttributeUpdate, AttributeWriter } from './ports.ts';
+import { ENVELOPE_BYTES } from './update-size.ts';
 
 export type Fate =
   | WriteFate
@@ -68,9 +69,6 @@ export interface UpsertRun {
 }
 
 export interface Upserter {
-  /** The largest JSON body that is sent, in bytes. */
-  readonly maxBatchBytes: number;
-  readonly batchSize: number;
   open(request: UpsertRequest): UpsertRun;
 }
 
@@ -89,10 +87,6 @@ export function createUpserter(options: UpserterOptions): Upserter {
   });
   metrics.batchSize(size.current);
   return {
-    maxBatchBytes: options.maxBatchBytes,
-    get batchSize() {
-      return size.current;
-    },
     open: (request) => openRun(options, size, request),
   };
 }
@@ -109,7 +103,8 @@ interface Item {
 }
 
 function openRun(options: UpserterOptions, size: BatchSize, request: UpsertRequest): UpsertRun {
-  const { maxBatchBytes, maxInFlight } = options;
+  const { maxInFlight } = options;
+  const maxBytes = options.maxBatchBytes - ENVELOPE_BYTES;
   const { dryRun, lingerMs, log, onSettled, signal, skipUnchanged } = request;
   const writer = createBatchWriter({ ...options, size, signal, log });
   /** What is not settled, by id: the one that is written now, or else the one in the queue. */
@@ -119,14 +114,16 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
   let queuedBytes = 0;
   /** Those that wait behind a write of their own id. */
   let blocked = 0;
+  let blockedBytes = 0;
   let inFlight = 0;
   let finishing = false;
   let linger: NodeJS.Timeout | undefined;
   let progress = Promise.withResolvers<void>();
 
-  const isBatchQueued = () => queue.length >= size.current || queuedBytes >= maxBatchBytes;
+  const isBatchQueued = () => queue.length >= size.current || queuedBytes >= maxBytes;
   const isFull = () =>
-    inFlight > 0 && (queue.length + blocked >= size.current || queuedBytes >= maxBatchBytes);
+    inFlight > 0 &&
+    (queue.length + blocked >= size.current || queuedBytes + blockedBytes >= maxBytes);
   const isBusy = () => open.size > 0;
 
   function settle(items: readonly Item[], fateOf: (index: number) => Fate): void {
@@ -151,6 +148,7 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
       return;
     }
     blocked -= 1;
+    blockedBytes -= next.bytes;
     open.set(update.id, next);
     enqueue(next);
   }
@@ -169,7 +167,7 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
     let taken = 0;
     for (const item of queue) {
       if (batch.length >= size.current) break;
-      if (batch.length > 0 && bytes + item.bytes > maxBatchBytes) break;
+      if (batch.length > 0 && bytes + item.bytes > maxBytes) break;
       taken += 1;
       queuedBytes -= item.bytes;
       if (skipUnchanged && !item.changed && known.has(item.update)) {
@@ -251,6 +249,7 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
       if (earlier !== undefined) {
         settle([earlier], () => ({ fate: 'superseded', by: position }));
         if (earlier === first) queuedBytes += bytes - earlier.bytes;
+        else blockedBytes += bytes - earlier.bytes;
         Object.assign(earlier, { position, update, bytes, changed: false });
         return;
       }
@@ -258,6 +257,7 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
       if (first !== undefined) {
         first.next = item;
         blocked += 1;
+        blockedBytes += bytes;
         return;
       }
       open.set(update.id, item);

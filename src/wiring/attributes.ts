@@ -91,7 +91,7 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     permissionCheck: permissions,
     inheritance,
     mapping,
-    maxUpdateBytes: config.MAP_MAX_BATCH_BYTES,
+    maxBatchBytes: config.MAP_MAX_BATCH_BYTES,
   });
   const mapper = createRecordMapper({ readers, upserter, metrics });
   const importer = createRecordImporter({

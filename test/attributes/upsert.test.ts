@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { createFingerprints } from '../../src/attributes/fingerprints.ts';
 import { createMapMetrics } from '../../src/attributes/map-metrics.ts';
 import type { AttributeUpdate, AttributeWriter } from '../../src/attributes/ports.ts';
+import { ENVELOPE_BYTES, updateBytes } from '../../src/attributes/update-size.ts';
 import { createUpserter, type Settled, type UpserterOptions } from '../../src/attributes/upsert.ts';
 import { UpstreamError } from '../../src/errors.ts';
 import { createLogger } from '../../src/lib/logger.ts';
@@ -127,9 +128,73 @@ test('whatever comes: each record has one fate, the last of an id wins, no id is
   );
 });
 
+test('records that wait behind a write of their own id are bounded by bytes too', async () => {
+  const finish = Promise.withResolvers<void>();
+  const memory = memoryWriter();
+  const slow: AttributeWriter = {
+    async upsert(updates, signal) {
+      await finish.promise;
+      return memory.writer.upsert(updates, signal);
+    },
+  };
+  const options = { maxBatchBytes: 100 + ENVELOPE_BYTES, maxInFlight: 1 };
+  const run = (await upserter(slow, options)).open({
+    skipUnchanged: false,
+    dryRun: false,
+    signal: new AbortController().signal,
+    log,
+    onSettled: () => undefined,
+  });
+  run.add(0, update('a'), 100);
+  expect(run.full).toBe(false);
+  run.add(1, update('a'), 60);
+  expect(run.full).toBe(false);
+  run.add(2, update('a'), 100);
+  expect(run.full).toBe(true);
+  run.add(3, update('a'), 60);
+  expect(run.full).toBe(false);
+  finish.resolve();
+  await run.finish();
+  expect(memory.stored.get('a')).toBe(0);
+  expect(memory.batches).toEqual([['a'], ['a']]);
+});
+
+test('the bound in bytes is one of the whole body', async () => {
+  const bodies: string[] = [];
+  const writer: AttributeWriter = {
+    async upsert(updates) {
+      const entities = updates.map(({ id, attributes }) => {
+        return { id, ...Object.fromEntries(attributes) };
+      });
+      bodies.push(JSON.stringify({ entities, partialUpdate: true }));
+      return {
+        outcomes: updates.map(({ id }) => ({ id, written: true })),
+        latencyMs: 1,
+        throttled: 0,
+      };
+    },
+  };
+  const sizes = { batchSize: 50, minBatchSize: 50, maxBatchSize: 50, maxBatchBytes: 200 };
+  const run = (await upserter(writer, sizes)).open({
+    skipUnchanged: false,
+    dryRun: false,
+    signal: new AbortController().signal,
+    log,
+    onSettled: () => undefined,
+  });
+  for (let position = 0; position < 40; position += 1) {
+    const one = update(`id${position}`, position);
+    run.add(position, one, updateBytes(one));
+  }
+  await run.finish();
+  const lengths = bodies.map((body) => Buffer.byteLength(body));
+  expect(Math.max(...lengths)).toBeLessThanOrEqual(200);
+  expect(lengths.filter((bytes) => bytes > 170).length).toBeGreaterThan(4);
+});
+
 test('a batch is bounded by bytes too', async () => {
   const memory = memoryWriter();
-  const run = (await upserter(memory.writer, { maxBatchBytes: 100 })).open({
+  const run = (await upserter(memory.writer, { maxBatchBytes: 100 + ENVELOPE_BYTES })).open({
     skipUnchanged: false,
     dryRun: false,
     signal: new AbortController().signal,

@@ -296,7 +296,7 @@ describe('Genesys refuses records', () => {
 
   test('no body of a write is larger than the bound', async () => {
     const app = await startMapApp({
-      maxBatchBytes: 19_900,
+      maxBatchBytes: 20_000,
       sandbox: { maxBatchBytes: 20_000 },
     });
     const records = tickets(60);
@@ -304,6 +304,17 @@ describe('Genesys refuses records', () => {
       record['sourceChannel'] = '"é\n'.repeat(index * 20);
     }
     expect((await app.post(records)).status).toBe(200);
+    expect(app.writes(413)).toBe(0);
+  });
+
+  test('a record that would fit into the bound only without the body around it is rejected', async () => {
+    const app = await startMapApp({ maxBatchBytes: 2000, sandbox: { maxBatchBytes: 2000 } });
+    const { status, body } = await app.post([
+      { id: 'T1', sourceChannel: 'x'.repeat(1950) },
+      { id: 'T2', sourceChannel: 'x'.repeat(1900) },
+    ]);
+    expect(status).toBe(207);
+    expect(body.rejected).toMatchObject([{ index: 0, errors: [{ rule: 'size' }] }]);
     expect(app.writes(413)).toBe(0);
   });
 

@@ -145,7 +145,7 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
     permissionCheck,
     inheritance,
     mapping,
-    maxUpdateBytes: maxBatchBytes,
+    maxBatchBytes,
   });
   const upserter = createUpserter({
     writer: createAttributeWriter(client),
