@@ -10,7 +10,9 @@ import { addressKey, createHitCounter } from './rate-limit.ts';
 import { ROLES } from './route.ts';
 
 export interface AuthenticationOptions {
-  /** Comma list of `name:role+role:sha256hex`. Neither this nor `jwt`: anybody may do anything. */
+  /** `none`: anybody may do anything; else a comma list of `api-key` and `jwt`. */
+  readonly mode: string;
+  /** Comma list of `name:role+role:sha256hex`. */
   readonly apiKeys?: string | undefined;
   readonly jwt?: JsonWebTokenOptions | undefined;
   /** Failed attempts of one address in a minute that still get a 401; then 429. Default 30. */
@@ -43,7 +45,7 @@ interface Credential {
  * beyond its limit: keys cannot be guessed at any rate, and one misconfigured client behind a
  * shared proxy must not lock out the others.
  *
- * @throws ConfigError when keys or algorithms make no sense
+ * @throws ConfigError when keys or algorithms make no sense, or `mode` asks for what is not there
  */
 export function createAuthentication(options: AuthenticationOptions): Authentication {
   const failuresPerMinute = options.failuresPerMinute ?? 30;
@@ -51,6 +53,11 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   const schemes: Scheme[] = [];
   if (apiKeys !== undefined) schemes.push('apiKey');
   if (tokens !== undefined) schemes.push('jwt');
+  if (schemes.length === 0 && options.mode !== 'none') {
+    throw new ConfigError([
+      `AUTH_MODE: found ${JSON.stringify(options.mode)} and no keys that belong to it; allowed without any: none`,
+    ]);
+  }
   const challenge = [
     ...(apiKeys === undefined ? [] : ['ApiKey realm="interaction-bridge"']),
     'Bearer realm="interaction-bridge"',
@@ -116,11 +123,14 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   };
 }
 
-function readOptions(options: AuthenticationOptions) {
+function readOptions({ mode, apiKeys, jwt }: AuthenticationOptions) {
+  const modes = mode.split(',');
+  const asksForKeys = modes.includes('api-key') && apiKeys !== undefined;
+  const asksForTokens = modes.includes('jwt') && jwt !== undefined;
   try {
     return {
-      apiKeys: options.apiKeys === undefined ? undefined : createApiKeys(options.apiKeys),
-      tokens: options.jwt === undefined ? undefined : createJsonWebTokens(options.jwt),
+      apiKeys: asksForKeys ? createApiKeys(apiKeys) : undefined,
+      tokens: asksForTokens ? createJsonWebTokens(jwt) : undefined,
     };
   } catch (error) {
     throw new ConfigError([error instanceof Error ? error.message : String(error)], {

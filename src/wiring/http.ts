@@ -12,10 +12,10 @@ export function openHttp(
   routes: readonly Route[],
   status: () => unknown,
 ) {
-  const modes = config.AUTH_MODE.split(',');
   const authentication = createAuthentication({
-    apiKeys: modes.includes('api-key') ? config.API_KEYS : undefined,
-    jwt: modes.includes('jwt') ? jwtOptions(config) : undefined,
+    mode: config.AUTH_MODE,
+    apiKeys: config.API_KEYS,
+    jwt: jwtOptions(config),
     failuresPerMinute: config.AUTH_FAILURES_PER_MINUTE,
     log,
     registry,

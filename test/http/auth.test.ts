@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../../src/errors.ts';
 import { type AuthenticationOptions, createAuthentication } from '../../src/http/auth.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createMetricsRegistry } from '../../src/lib/metrics.ts';
@@ -20,6 +21,7 @@ async function startWithKeys(options: Partial<AuthenticationOptions> = {}) {
   const registry = createMetricsRegistry();
   const lines: string[] = [];
   const authentication = createAuthentication({
+    mode: 'api-key',
     apiKeys: API_KEYS,
     log: createLogger({ level: 'trace', destination: { write: (line) => void lines.push(line) } }),
     registry,
@@ -100,10 +102,28 @@ describe('API keys', () => {
     ['crm:map:1234', /does not end in a SHA-256/],
   ])('are refused at start when an entry makes no sense: %s', (apiKeys, message) => {
     const log = createLogger({ level: 'silent' });
-    expect(() => createAuthentication({ apiKeys, log, registry: createMetricsRegistry() })).toThrow(
+    const registry = createMetricsRegistry();
+    expect(() => createAuthentication({ mode: 'api-key', apiKeys, log, registry })).toThrow(
       message,
     );
   });
+});
+
+test.each(['api-key', 'jwt', 'api-key,jwt', '', 'api_key'])(
+  'a mode of %j without its keys lets nobody in, as it does not start',
+  (mode) => {
+    const log = createLogger({ level: 'silent' });
+    const registry = createMetricsRegistry();
+    expect(() => createAuthentication({ mode, log, registry })).toThrow(ConfigError);
+  },
+);
+
+test('keys that the mode does not ask for open nothing', () => {
+  const log = createLogger({ level: 'silent' });
+  const registry = createMetricsRegistry();
+  expect(() => createAuthentication({ mode: 'jwt', apiKeys: API_KEYS, log, registry })).toThrow(
+    ConfigError,
+  );
 });
 
 test('of 1,000 attempts none gets in; they are limited and counted, and leave no secret behind', async () => {
@@ -141,7 +161,7 @@ test('without authentication everybody may do everything', async () => {
   const registry = createMetricsRegistry();
   const log = createLogger({ level: 'silent' });
   await using app = await startTestServer([echoRoute()], {
-    authentication: createAuthentication({ log, registry }),
+    authentication: createAuthentication({ mode: 'none', log, registry }),
     registry,
   });
   expect((await fetch(`${app.url}/status`)).status).toBe(200);

@@ -396,6 +396,7 @@ describe('keys from the issuer', () => {
   test('that cannot be had give a 503, not a 401', async () => {
     const registry = createMetricsRegistry();
     const authentication = createAuthentication({
+      mode: 'jwt',
       jwt: { ...base, key: { keySet: { url: 'http://127.0.0.1:1/keys', timeoutMs: 500 } } },
       log: createLogger({ level: 'silent' }),
       registry,
@@ -415,6 +416,7 @@ describe('keys and tokens side by side', () => {
   test('are told apart, and refused tokens say why in WWW-Authenticate', async () => {
     const registry = createMetricsRegistry();
     const authentication = createAuthentication({
+      mode: 'api-key,jwt',
       apiKeys: `crm:map:${'0'.repeat(64)}`,
       jwt: withPublicKey,
       log: createLogger({ level: 'silent' }),
