@@ -166,9 +166,10 @@ function compose(
   }
 
   async function mapAll(record: unknown): Promise<MappedRecord> {
-    const { id, values, errors: before } = mapFields(record);
-    if (id === undefined && values.length < fields.length) return { id, values, errors: before };
-    const errors = [...before];
+    const mapped = mapFields(record);
+    if (whyNoRecord(record) !== undefined) return mapped;
+    const { id, values } = mapped;
+    const errors = [...mapped.errors];
     for (const { name, evaluate, coerce } of expressions) {
       let value: unknown;
       try {

@@ -19,7 +19,7 @@ export interface JsonWebTokenOptions {
   readonly rolesClaim: string;
 }
 
-/** Why a token was refused; `unavailable`: it could not be checked at all. */
+/** Why a token was refused. */
 export type TokenRefusal = 'too_long' | 'malformed' | 'unknown_key' | 'expired' | 'invalid';
 
 export class TokenRefused extends Error {

@@ -194,7 +194,7 @@ function status({ status }: ProbeOptions): Route {
     role: 'operate',
     operationId: 'status',
     summary: 'Counters and states',
-    description: 'The pipeline (`ingested`, `published`, `failed`, …), the worker and the caches.',
+    description: 'The pipeline (`ingested`, `published`, `failed`, …) and the worker.',
     tag,
     quiet: true,
     responses: { 200: { description: 'As of now', schema: { type: 'object' } } },

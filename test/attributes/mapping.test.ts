@@ -44,6 +44,16 @@ describe('mapping', () => {
     expect(values).toEqual({ a: 1, b: 'v', c: 's', d: 'whole' });
   });
 
+  test.each([null, 'text', [1], JSON.parse('{"__proto__": 1}') as unknown])(
+    'what is no record has no values, also when all of them are expressions: %j',
+    async (record) => {
+      const mapping = parse({ attributes: { a: { expression: '1' } } });
+      const { id, values, errors } = await mapping.map(record);
+      expect([id, values]).toEqual([undefined, []]);
+      expect(errors).toMatchObject([{ attribute: 'record', rule: 'object' }]);
+    },
+  );
+
   test('expressions see the record; what fails is an error without the record in it', async () => {
     const document = {
       attributes: {
