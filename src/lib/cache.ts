@@ -5,10 +5,6 @@ export interface CacheOptions {
   readonly ttlMs: number;
   /** The least recently used entry goes when there are more. */
   readonly maxEntries: number;
-  /** After `ttlMs`, for how long the old value is answered at once while a new one is loaded. Default 0. */
-  readonly staleWhileRevalidateMs?: number;
-  /** After `ttlMs`, for how long the old value is answered when loading a new one fails. Default 0. */
-  readonly staleOnErrorMs?: number;
   readonly now?: () => number;
 }
 
@@ -29,8 +25,7 @@ export interface Cache {
 
 interface Entry {
   readonly value: unknown;
-  readonly loadedAtMs: number;
-  readonly ttlMs: number;
+  readonly freshUntilMs: number;
 }
 
 export function createCache(options: CacheOptions): Cache {
@@ -45,7 +40,7 @@ export function createCache(options: CacheOptions): Cache {
       .then(loader)
       .then((value) => {
         // A delete() during the load means that what it brings is already out of date.
-        if (flights.get(key) === flight) entries.set(key, { value, loadedAtMs: now(), ttlMs });
+        if (flights.get(key) === flight) entries.set(key, { value, freshUntilMs: now() + ttlMs });
         return value;
       })
       .finally(() => {
@@ -59,24 +54,10 @@ export function createCache(options: CacheOptions): Cache {
     async get<V>(key: string, loader: () => Promise<V>, getOptions: GetOptions = {}): Promise<V> {
       const ttlMs = getOptions.ttlMs ?? options.ttlMs;
       const entry = entries.get(key);
-      const staleForMs = entry === undefined ? Infinity : now() - entry.loadedAtMs - entry.ttlMs;
-      if (entry !== undefined && staleForMs < 0) return entry.value as V;
+      if (entry !== undefined && now() < entry.freshUntilMs) return entry.value as V;
 
       getOptions.signal?.throwIfAborted();
-      const flight = load(key, loader, ttlMs);
-      if (entry !== undefined && staleForMs < (options.staleWhileRevalidateMs ?? 0)) {
-        flight.catch(() => undefined);
-        return entry.value as V;
-      }
-      try {
-        return (await abortable(flight, getOptions.signal)) as V;
-      } catch (error) {
-        getOptions.signal?.throwIfAborted();
-        if (entry !== undefined && staleForMs < (options.staleOnErrorMs ?? 0)) {
-          return entry.value as V;
-        }
-        throw error;
-      }
+      return (await abortable(load(key, loader, ttlMs), getOptions.signal)) as V;
     },
     delete(key) {
       entries.delete(key);

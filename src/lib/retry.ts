@@ -10,8 +10,6 @@ export interface RetryPolicy {
   readonly baseMs: number;
   /** Upper bound of any delay that we choose ourselves, in milliseconds. */
   readonly capMs: number;
-  /** Growth of the upper bound per failed try. Default 2. */
-  readonly factor?: number;
   /** No retry starts later than this after the first try, in milliseconds. Default: no bound. */
   readonly budgetMs?: number;
 }
@@ -27,7 +25,7 @@ export interface RetryFacts {
 
 /**
  * How long to wait before the next try, in milliseconds; `undefined` means give up.
- * Without the server's word: full jitter, a random delay from 0 to `base × factor^(n-1)`, capped.
+ * Without the server's word: full jitter, a random delay from 0 to `base × 2^(n-1)`, capped.
  */
 export function retryDelayMs(
   policy: RetryPolicy,
@@ -43,11 +41,11 @@ export function retryDelayMs(
 
 /** Full jitter: a random delay from 0 to the capped exponential bound, in milliseconds. */
 export function fullJitterMs(
-  policy: Pick<RetryPolicy, 'baseMs' | 'capMs' | 'factor'>,
+  policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>,
   failedTries: number,
   random: () => number = Math.random,
 ): number {
-  const bound = policy.baseMs * (policy.factor ?? 2) ** Math.max(0, failedTries - 1);
+  const bound = policy.baseMs * 2 ** Math.max(0, failedTries - 1);
   return Math.floor(random() * Math.min(policy.capMs, bound));
 }
 

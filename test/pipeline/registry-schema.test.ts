@@ -25,7 +25,7 @@ function follow(first: RegisteredSchema | Error, options: { refreshMs?: number }
     },
   };
   const health = createHealth();
-  const cache = createCache({ ttlMs: 60_000, maxEntries: 10, staleOnErrorMs: 60_000 });
+  const cache = createCache({ ttlMs: 60_000, maxEntries: 10 });
   const source = startRegistrySchema({
     registry,
     registryName: 'my-registry',
