@@ -7,6 +7,12 @@ export interface BareClient {
   close(): Promise<void>;
 }
 
+/** What a bare loop prints: units a second as a script that runs once, and warmed up. */
+export interface BareRates {
+  readonly asScript: number;
+  readonly warm: number;
+}
+
 export async function connectBare(base: string, id: string, secret: string): Promise<BareClient> {
   const dispatcher = new Agent({ connections: 32, allowH2: false });
   const granted = await request(`${base}/oauth/token`, {

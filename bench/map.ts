@@ -18,8 +18,9 @@ import {
   startProcess,
   startSandboxProcess,
 } from '../test/support/processes.ts';
+import type { BareRates } from './bare-client.ts';
 import { profileArguments } from './profile.ts';
-import { type BenchResult, ratioOf } from './result.ts';
+import { type BenchResult, bareRows, ratioOf } from './result.ts';
 
 const run1 = promisify(execFile);
 const BARE = fileURLToPath(new URL('./map-bare.ts', import.meta.url));
@@ -55,14 +56,17 @@ export async function run(quick: boolean): Promise<BenchResult> {
     return {
       bench: 'map',
       rows: [
-        { name: 'bare loop', unit: 'records/s', values: compared.bare },
+        ...bareRows('bare loop', 'records/s', compared.bare, compared.service),
         {
           name: 'POST /map, NDJSON',
           unit: 'records/s',
           values: compared.service,
           ratio: {
-            to: 'bare loop',
-            value: ratioOf(compared.service, compared.bare),
+            to: 'bare loop as a script',
+            value: ratioOf(
+              compared.service,
+              compared.bare.map(({ asScript }) => asScript),
+            ),
             goal: 'at least 0.50',
           },
         },
@@ -93,7 +97,7 @@ export async function run(quick: boolean): Promise<BenchResult> {
       ],
       notes: [
         `${records} records of ${compared.bytesPerRecord} bytes, ${rounds} rounds in turns; batches of ${BATCH_SIZE}, ${IN_FLIGHT} in flight, on both sides`,
-        'the service gets the records over HTTP from a third process, the bare loop reads a file; it is timed in its second pass: both sides are warm, and send the same bodies',
+        'the service gets the records over HTTP from a third process, the bare loop reads a file; both send the same bodies',
         'memory: VmHWM of a fresh service, after 10,000 records and after the large import',
         `rate limit: a real one, ${limited.calls} calls in ${Math.round(limited.seconds)} s, ${limited.records} records all written (batches of 10, to make it many calls)`,
       ],
@@ -108,17 +112,17 @@ async function compare(folder: string, records: number, rounds: number) {
   const bytes = await writeRecords(file, records);
   const sandbox = await startSandboxProcess({ SANDBOX_RATE: '0', SANDBOX_KEEP_RECORDS: '1000' });
   const service = await startService(sandbox, { MAP_BATCH_SIZE: String(BATCH_SIZE) });
-  const bare: number[] = [];
+  const bare: BareRates[] = [];
   const served: number[] = [];
   try {
-    // The first round warms up the service and is not counted; the bare loop warms up by itself.
+    // The first round warms up the service and is not counted.
     for (let round = 0; round <= rounds; round += 1) {
-      const bareRate = await runBare(file, sandbox);
+      const rates = await runBare(file, sandbox);
       const startedMs = performance.now();
       await importFile(service, file, records);
       const serviceRate = (records / (performance.now() - startedMs)) * 1000;
       if (round === 0) continue;
-      bare.push(bareRate);
+      bare.push(rates);
       served.push(serviceRate);
     }
   } finally {
@@ -252,7 +256,7 @@ async function importFile(service: ServiceProcess, file: string, records: number
   }
 }
 
-async function runBare(file: string, { url, environment }: SandboxProcess): Promise<number> {
+async function runBare(file: string, { url, environment }: SandboxProcess): Promise<BareRates> {
   const { stdout } = await run1(process.execPath, [
     BARE,
     file,
@@ -262,8 +266,7 @@ async function runBare(file: string, { url, environment }: SandboxProcess): Prom
     String(BATCH_SIZE),
     String(IN_FLIGHT),
   ]);
-  const { records, elapsedMs } = JSON.parse(stdout) as { records: number; elapsedMs: number };
-  return (records / elapsedMs) * 1000;
+  return JSON.parse(stdout) as BareRates;
 }
 
 /** @returns the size in bytes. */

@@ -1,3 +1,4 @@
+import type { BareRates } from './bare-client.ts';
 import { tableOf } from './table.ts';
 
 export interface Bench {
@@ -33,6 +34,25 @@ export function median(values: readonly number[]): number {
 /** `value` against `reference`, by their medians. */
 export function ratioOf(values: readonly number[], reference: readonly number[]): number {
   return median(values) / median(reference);
+}
+
+/** The rows of a bare loop; the goal is against what a script reaches, which starts anew each time. */
+export function bareRows(
+  name: string,
+  unit: string,
+  bare: readonly BareRates[],
+  served: readonly number[],
+): BenchRow[] {
+  const warm = bare.map((rates) => rates.warm);
+  return [
+    { name: `${name}, as a script`, unit, values: bare.map(({ asScript }) => asScript) },
+    {
+      name: `${name}, warmed up`,
+      unit,
+      values: warm,
+      ratio: { to: 'as fast is the service', value: ratioOf(served, warm) },
+    },
+  ];
 }
 
 export function printTable({ bench, rows, notes }: BenchResult): void {
