@@ -4,8 +4,8 @@ import { createScene } from './support/audit.ts';
 
 const KILLS = 20;
 
-test(`kill -9 at ${KILLS} random moments under load: nothing that was taken is lost`, async () => {
-  const scene = await createScene();
+test(`kill -9 at ${KILLS} random moments under load: nothing that was taken is lost`, async (context) => {
+  const scene = await createScene(context);
   await scene.setTraffic(1500);
   await scene.faultBegins();
   for (let kill = 0; kill < KILLS; kill += 1) {
@@ -29,8 +29,8 @@ test(`kill -9 at ${KILLS} random moments under load: nothing that was taken is l
   expect(audit.invented).toBe(0);
 });
 
-test('SIGTERM under full load: exit 0 within its bound, and the rest after the next start', async () => {
-  const scene = await createScene();
+test('SIGTERM under full load: exit 0 within its bound, and the rest after the next start', async (context) => {
+  const scene = await createScene(context);
   await scene.setTraffic('max');
   await scene.faultBegins();
   for (let stop = 0; stop < 3; stop += 1) {

@@ -9,8 +9,8 @@ interface Facts {
   readonly pipeline: { readonly ingested: number; readonly published: number };
 }
 
-test('the disk takes no more: reading pauses, publishing goes on, and reading resumes by itself', async () => {
-  const scene = await createScene({ SANDBOX_MALFORMED_SHARE: '0' });
+test('the disk takes no more: reading pauses, publishing goes on, and reading resumes by itself', async (context) => {
+  const scene = await createScene(context, { SANDBOX_MALFORMED_SHARE: '0' });
   const service = await scene.start();
   await service.until('/readyz');
   const facts = async () => (await (await fetch(`${service.url}/status`)).json()) as Facts;
@@ -44,8 +44,8 @@ test('the disk takes no more: reading pauses, publishing goes on, and reading re
   expect(audit.lost).toEqual([]);
 });
 
-test('a journal that cannot be written at the start: one clear sentence, and no start', async () => {
-  const scene = await createScene();
+test('a journal that cannot be written at the start: one clear sentence, and no start', async (context) => {
+  const scene = await createScene(context);
   const child = spawn(process.execPath, ['src/main.ts'], {
     env: {
       PATH: process.env['PATH'],

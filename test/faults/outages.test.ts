@@ -22,8 +22,8 @@ async function finish(scene: Scene, service: Awaited<ReturnType<Scene['start']>>
   return scene.audit(title);
 }
 
-test('the bus answers 500 for 30 s: no event is lost, none becomes a dead letter', async () => {
-  const scene = await createScene({ SANDBOX_MALFORMED_SHARE: '0' });
+test.concurrent('the bus answers 500 for 30 s: no event is lost, none becomes a dead letter', async (context) => {
+  const scene = await createScene(context, { SANDBOX_MALFORMED_SHARE: '0' });
   const service = await loadFor(scene, 25_000, 500, { target: 'aws.events', status: 500 });
   const { counts } = await scene.sandbox.control.get<{
     counts: Record<string, Record<string, number>>;
@@ -38,8 +38,8 @@ test('the bus answers 500 for 30 s: no event is lost, none becomes a dead letter
   expect(audit.deadLettered).toBe(0);
 });
 
-test('half of all calls are throttled', async () => {
-  const scene = await createScene({ SANDBOX_MALFORMED_SHARE: '0' });
+test.concurrent('half of all calls are throttled', async (context) => {
+  const scene = await createScene(context, { SANDBOX_MALFORMED_SHARE: '0' });
   const throttling = {
     target: 'aws.events.PutEvents',
     status: 400,
@@ -53,8 +53,8 @@ test('half of all calls are throttled', async () => {
   expect(audit.deadLettered).toBe(0);
 });
 
-test('a fifth of the entries is refused for the moment', async () => {
-  const scene = await createScene({ SANDBOX_MALFORMED_SHARE: '0' });
+test.concurrent('a fifth of the entries is refused for the moment', async (context) => {
+  const scene = await createScene(context, { SANDBOX_MALFORMED_SHARE: '0' });
   const failures = {
     target: 'aws.events.PutEvents',
     entryFailures: { rate: 0.2, code: 'InternalFailure' },
@@ -66,8 +66,8 @@ test('a fifth of the entries is refused for the moment', async () => {
   expect(audit.deadLettered).toBeLessThan(audit.taken / 1000);
 });
 
-test('the queue is away while events are rejected: the letters come when it is back', async () => {
-  const scene = await createScene({ SANDBOX_MALFORMED_SHARE: '0.3' });
+test.concurrent('the queue is away while events are rejected: the letters come when it is back', async (context) => {
+  const scene = await createScene(context, { SANDBOX_MALFORMED_SHARE: '0.3' });
   const service = await loadFor(scene, 10_000, 500, { target: 'aws.sqs', status: 503 });
   const audit = await finish(scene, service, 'SQS away for 10 s');
   expect(audit.lost).toEqual([]);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onTestFinished } from 'vitest';
+import type { TestContext } from 'vitest';
 import { readJournal } from '../../../bench/soak/journal-copy.ts';
 import { eventsOfLetters } from '../../../bench/soak/letters.ts';
 import type { FaultRule } from '../../../src/sandbox/faults.ts';
@@ -71,8 +71,12 @@ interface Status {
   readonly pipeline: Readonly<Record<string, number>>;
 }
 
-/** A sandbox and the service as processes of their own, and an audit of what became of the events. */
+/**
+ * A sandbox and the service as processes of their own, and an audit of what became of the events.
+ * Tests that run side by side have a scene each.
+ */
 export async function createScene(
+  { onTestFinished, task }: TestContext,
   sandboxOptions: Readonly<Record<string, string>> = {},
 ): Promise<Scene> {
   const folder = mkdtempSync(join(tmpdir(), 'faults-'));
@@ -153,15 +157,13 @@ export async function createScene(
         lost: [...taken].filter((id) => !distinct.has(id) && !buried.has(id)),
         invented: [...distinct].filter((id) => !sent.has(id)).length,
       };
-      onTestFinished(({ task }) => {
-        task.meta.fault = {
-          fault: name,
-          durationMs: fault.endedMs - fault.beganMs,
-          recoveryMs: fault.settledMs - fault.endedMs,
-          ...audit,
-          lost: audit.lost.length,
-        };
-      });
+      task.meta.fault = {
+        fault: name,
+        durationMs: fault.endedMs - fault.beganMs,
+        recoveryMs: fault.settledMs - fault.endedMs,
+        ...audit,
+        lost: audit.lost.length,
+      };
       return audit;
     },
   };
