@@ -85,10 +85,10 @@ interface GenesysStream extends Target {
  * errors that say what to do.
  *
  * A 401 is answered once by a new token and a replay. 429 is repeated after `Retry-After` or a
- * back-off; 5xx, time-outs, broken connections and garbled answers only where repeating is harmless. What fails for
- * good rejects with an UpstreamError: `genesys_credentials_refused`, `genesys_forbidden`
- * (systemic), `genesys_not_found`, `genesys_refused` (reject), `genesys_rate_limited`,
- * `genesys_unavailable`, `genesys_timeout`, `genesys_bad_answer` (retry).
+ * back-off; 5xx, time-outs, broken connections and garbled answers only where repeating is
+ * harmless. What fails for good rejects with an UpstreamError: `genesys_credentials_refused`,
+ * `genesys_forbidden` (systemic), `genesys_not_found`, `genesys_refused` (reject),
+ * `genesys_rate_limited`, `genesys_unavailable`, `genesys_timeout`, `genesys_bad_answer` (retry).
  */
 export interface GenesysClient {
   call<T>(call: GenesysCall<T>): Promise<GenesysAnswer<T>>;

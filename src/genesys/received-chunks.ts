@@ -4,10 +4,10 @@ import type { Readable } from 'node:stream';
 const TOGETHER_BYTES = 65_536;
 
 /**
- * What came of a body, in its order; small chunks that wait are put together. Unlike the stream's own iterator it hands over all
- * that arrived before it throws the error that broke the connection. With `maxBytes` waiting the
- * body is paused, so that TCP holds the sender back. When the consumer stops, the body is
- * destroyed and with it the socket.
+ * What came of a body, in its order; small chunks that wait are put together. Unlike the stream's
+ * own iterator it hands over all that arrived before it throws the error that broke the
+ * connection. With `maxBytes` waiting the body is paused, so that TCP holds the sender back. When
+ * the consumer stops, the body is destroyed and with it the socket.
  */
 export function receivedChunks(body: Readable, maxBytes: number): AsyncIterable<Buffer> {
   const waiting: Buffer[] = [];

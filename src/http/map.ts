@@ -87,9 +87,13 @@ export function createMapRoute(options: {
         description: 'The tree above the organisation is too deep',
         problem: mapProblemSchema,
       },
-      502: { description: 'Genesys Cloud failed; nothing is written', problem: mapProblemSchema },
+      502: {
+        description: 'Genesys Cloud failed; nothing is known to be written',
+        problem: mapProblemSchema,
+      },
       503: {
-        description: 'Genesys Cloud asks to wait, or the service stops; nothing is written',
+        description:
+          'Genesys Cloud asks to wait, or the service stops; nothing is known to be written',
         problem: mapProblemSchema,
       },
       504: { description: 'Genesys Cloud did not answer in time', problem: mapProblemSchema },
@@ -153,7 +157,8 @@ function answerOf({ answer, failure, refused }: MapResult, strict: boolean): Ans
     return { status: 207, body: error === undefined ? answer : { ...answer, error } };
   }
   if (stopped !== undefined) {
-    throw new Problem(stopped.status, stopped.code, `Nothing was written: ${stopped.message}`, {
+    const detail = `No record is known to be written: ${stopped.message}`;
+    throw new Problem(stopped.status, stopped.code, detail, {
       cause: failure,
       headers: stopped.headers,
       members: { ...stopped.members, ...members },
