@@ -56,7 +56,7 @@ while read -r instruction rest; do
       for name in "${names[@]:0:${#names[@]}-1}"; do cp -r "$from/$name" "$place/${names[-1]}"; done
       ;;
     RUN) # Those of the last stage make users' folders: ours is $work/data.
-      [ "$place" = "$work/app" ] || (cd "$place" && PATH="$work/bin:$PATH" npm_config_loglevel=error bash -euc "$rest") ;;
+      [ "$place" = "$work/app" ] || (cd "$place" && PATH="$work/bin:$PATH" npm_config_loglevel=error npm_config_prefer_offline=true bash -euc "$rest") ;;
     ENV)
       read -ra pairs <<<"${rest//\$\{REVISION\}/$(git -C "$repo" rev-parse HEAD)}"
       settings=("${pairs[@]//\/data\//$work/data/}")
