@@ -99,7 +99,7 @@ async function simulateAll(
     const limits = { bytesOf: entryBytes, maxBytes: config.EVENTBUS_MAX_BATCH_BYTES - 1 };
     const simulations: Simulation[] = [];
     for (const event of events) {
-      simulations.push(await simulate(pipeline, event, { mode, limits, eventId: v7() }));
+      simulations.push(await simulate(pipeline, event, { mode, limits }));
     }
     await pipeline.stop();
     return simulations;

@@ -16,10 +16,7 @@ export interface OverrideJob {
   readonly schema: Part<SchemaDefinition | undefined>;
   readonly mode: SchemaMode;
   readonly limits: ExpressionLimits;
-  readonly events: readonly {
-    readonly event: Readonly<Record<string, unknown>>;
-    readonly id: string;
-  }[];
+  readonly events: readonly Readonly<Record<string, unknown>>[];
   /** Longest answer, in characters. */
   readonly maxResultLength: number;
 }
@@ -81,8 +78,8 @@ async function run(job: OverrideJob): Promise<OverrideAnswer> {
   });
 
   const results: StageResults[] = [];
-  for (const { event, id } of job.events) {
-    const result = await runStages(pipeline, event, id);
+  for (const event of job.events) {
+    const result = await runStages(pipeline, event);
     const { processed } = result;
     if (processed?.ok === false && processed.exceeded !== undefined) {
       return { kind: 'exceeded', what: processed.exceeded, message: processed.message };

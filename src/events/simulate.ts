@@ -1,4 +1,5 @@
 import { isJsonObject } from '../lib/json-object.ts';
+import { eventIdOf, keyOfEvent } from './event-id.ts';
 import type { FilterVerdict } from './filter.ts';
 import type { Pipeline, PipelineIssue, Processed, StageTimings } from './pipeline.ts';
 import type { BusEntry } from './ports.ts';
@@ -81,17 +82,17 @@ export interface EntryLimits {
 
 const BILLED_CHUNK_BYTES = 65_536;
 
-/** Runs the worker's own stages. */
+/** Runs the worker's own stages; the event has the id that it would have there. */
 export async function runStages(
   pipeline: Pipeline,
   event: Readonly<Record<string, unknown>>,
-  eventId: string,
 ): Promise<StageResults> {
   const { versions } = pipeline;
   const timings: StageTimings = {};
   const startedMs = performance.now();
   const verdict = pipeline.filter(event);
   const filterMs = performance.now() - startedMs;
+  const eventId = eventIdOf(keyOfEvent(event));
   const processed = verdict.matched ? await pipeline.process(event, eventId, timings) : undefined;
   return { versions, filterMs, verdict, timings, processed };
 }
@@ -100,10 +101,10 @@ export async function runStages(
 export async function simulate(
   pipeline: Pipeline,
   event: unknown,
-  context: SimulationContext & { readonly eventId: string },
+  context: SimulationContext,
 ): Promise<Simulation> {
   if (!isJsonObject(event)) return unreadable(event, 'The event is not a JSON object');
-  return toSimulation(event, await runStages(pipeline, event, context.eventId), context);
+  return toSimulation(event, await runStages(pipeline, event), context);
 }
 
 export interface SimulationContext {

@@ -89,7 +89,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     sampleEvent: (facts) => createSampleEvent(facts, { uuid: newId, now }),
 
     async run(event) {
-      const context = { mode: pipeline.sources.mode, limits: entryLimits, eventId: newId() };
+      const context = { mode: pipeline.sources.mode, limits: entryLimits };
       return counted(await simulate(pipeline, event, context));
     },
 
@@ -139,7 +139,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       // Whoever brings a schema wants to know what it says.
       mode: schema === undefined ? sources.mode : 'enforce',
       limits: options.expressionLimits,
-      events: events.map((event) => ({ event, id: newId() })),
+      events,
       maxResultLength: MAX_RESULT_LENGTH,
     };
   }

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, test, vi } from 'vitest';
+import { eventIdOf, keyOfEvent } from '../../src/events/event-id.ts';
 import { rawEvent, startSimulateServer } from './support/simulate-server.ts';
 
 const anyNumber = expect.any(Number) as number;
@@ -133,6 +134,16 @@ describe('one event', () => {
       body: { code: 'schema_unavailable', outcome: 'pause' },
     });
   });
+});
+
+test('an event has the id under which the worker would publish it, with overrides too', async () => {
+  const { simulate } = await startSimulateServer();
+  const event = rawEvent();
+  const id = eventIdOf(keyOfEvent(event));
+  const one = await simulate({ event });
+  const many = await simulate({ events: [event], filter: { all: [] } });
+  expect(one.body).toMatchObject({ transformedEvent: { id } });
+  expect(JSON.stringify(many.body)).toContain(id);
 });
 
 describe('events that are none', () => {
