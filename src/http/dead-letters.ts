@@ -116,7 +116,7 @@ function replayAll({ replay }: DeadLetterRouteOptions): Route {
     operationId: 'replayDeadLetters',
     summary: 'Send dead letters through the pipeline again',
     description:
-      'Raw events go through today’s expression and schema; events that only the bus refused are published as they were transformed. An event that passes is committed to the journal, then its letter is deleted; from there it is published like any other, and becomes a new letter if the bus refuses it again. A letter that fails in the pipeline stays. Event ids stay the same. `dryRun` only counts. While it runs, GET /dead-letters shows how far it is.',
+      'Raw events go through today’s expression and schema; events that the bus refused for other reasons than what is in them are published as they were transformed. An event that passes is committed to the journal, then its letter is deleted; from there it is published like any other, and becomes a new letter if the bus refuses it again. A letter that fails in the pipeline stays. Event ids stay the same. `dryRun` only counts. While it runs, GET /dead-letters shows how far it is.',
     tag,
     query: {
       type: 'object',
