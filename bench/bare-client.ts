@@ -13,6 +13,16 @@ export interface BareRates {
   readonly warm: number;
 }
 
+/** @param run does it all once, and says how many units that were */
+export async function measureTwice(run: () => Promise<number>): Promise<BareRates> {
+  const perSecond = async () => {
+    const startedMs = performance.now();
+    const units = await run();
+    return (units / (performance.now() - startedMs)) * 1000;
+  };
+  return { asScript: await perSecond(), warm: await perSecond() };
+}
+
 export async function connectBare(base: string, id: string, secret: string): Promise<BareClient> {
   const dispatcher = new Agent({ connections: 32, allowH2: false });
   const granted = await request(`${base}/oauth/token`, {

@@ -3,7 +3,7 @@
 // service, and nothing else. Twice: as a script that runs once, and again when it is warmed up.
 // node bench/map-bare.ts <file> <base url> <client id> <client secret> <batch size> <in flight>
 import { createReadStream } from 'node:fs';
-import { connectBare } from './bare-client.ts';
+import { connectBare, measureTwice } from './bare-client.ts';
 
 const [file = '', base = '', id = '', secret = '', size = '1000', inFlight = '4'] =
   process.argv.slice(2);
@@ -25,7 +25,8 @@ async function flush(): Promise<void> {
   batch = [];
 }
 
-async function sendAll(): Promise<void> {
+async function sendAll(): Promise<number> {
+  records = 0;
   let rest = '';
   for await (const chunk of createReadStream(file, { encoding: 'utf8' })) {
     const lines = (rest + String(chunk)).split('\n');
@@ -37,6 +38,7 @@ async function sendAll(): Promise<void> {
   }
   await flush();
   await Promise.all(sending);
+  return records;
 }
 
 function entityOf({ ticketId, priority, sourceChannel }: CrmRecord): object {
@@ -54,12 +56,5 @@ interface CrmRecord {
   readonly sourceChannel: string;
 }
 
-const passes = [];
-for (let pass = 0; pass < 2; pass += 1) {
-  records = 0;
-  const startedMs = performance.now();
-  await sendAll();
-  passes.push((records / (performance.now() - startedMs)) * 1000);
-}
-console.log(JSON.stringify({ asScript: passes[0], warm: passes[1] }));
+console.log(JSON.stringify(await measureTwice(sendAll)));
 await client.close();

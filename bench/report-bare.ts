@@ -2,7 +2,7 @@
 // client and settings of the service, parses each to find the next, and does nothing else. Twice:
 // as a script that runs once, and again when it is warmed up.
 // node bench/report-bare.ts <base url> <client id> <client secret> <from> <to> <windows> <lanes>
-import { connectBare } from './bare-client.ts';
+import { connectBare, measureTwice } from './bare-client.ts';
 
 const DAY_MS = 86_400_000;
 const [base = '', id = '', secret = '', from = '', to = '', windows = '8', lanes = '4'] =
@@ -30,7 +30,8 @@ async function readWindow(fromMs: number, toMs: number): Promise<void> {
 }
 
 /** Windows are cut at midnights, as the service's are: the last one may be shorter. */
-async function readAll(): Promise<void> {
+async function readAll(): Promise<number> {
+  pages = 0;
   const toMs = Date.parse(to);
   let nextMs = Date.parse(from);
   const stepMs = Math.ceil((toMs - nextMs) / DAY_MS / Number(windows)) * DAY_MS;
@@ -43,14 +44,9 @@ async function readAll(): Promise<void> {
       }
     }),
   );
+  return pages;
 }
 
-const passes = [];
-for (let pass = 0; pass < 2; pass += 1) {
-  pages = 0;
-  const startedMs = performance.now();
-  await readAll();
-  passes.push((pages / (performance.now() - startedMs)) * 1000);
-}
-console.log(JSON.stringify({ pages, asScript: passes[0], warm: passes[1] }));
+const rates = await measureTwice(readAll);
+console.log(JSON.stringify({ pages, ...rates }));
 await client.close();
