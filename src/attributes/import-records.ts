@@ -1,5 +1,5 @@
 import { BridgeError, coerceError } from '../errors.ts';
-import { abortable } from '../lib/cache.ts';
+import { abortable } from '../lib/abortable.ts';
 import { createJsonLinesParser, type JsonLine } from '../lib/json-lines.ts';
 import type { Logger } from '../lib/logger.ts';
 import { isRefusal } from './batch-writer.ts';

@@ -1,5 +1,5 @@
 import { coerceError } from '../errors.ts';
-import { abortable } from '../lib/cache.ts';
+import { abortable } from '../lib/abortable.ts';
 import type { Logger } from '../lib/logger.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../lib/retry.ts';
 import type { Journal } from './journal.ts';

@@ -1,5 +1,6 @@
 import { coerceError } from '../errors.ts';
-import { abortable, type Cache } from '../lib/cache.ts';
+import { abortable } from '../lib/abortable.ts';
+import type { Cache } from '../lib/cache.ts';
 import type { DependencyReporter } from '../lib/health.ts';
 import type { Logger } from '../lib/logger.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../lib/retry.ts';

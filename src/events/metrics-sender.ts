@@ -1,4 +1,4 @@
-import { abortable } from '../lib/cache.ts';
+import { abortable } from '../lib/abortable.ts';
 import type { Logger } from '../lib/logger.ts';
 import { bucketValue } from './latency-histogram.ts';
 import type { PipelineStats } from './pipeline-stats.ts';

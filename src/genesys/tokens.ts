@@ -1,5 +1,5 @@
 import { UpstreamError } from '../errors.ts';
-import { abortable } from '../lib/cache.ts';
+import { abortable } from '../lib/abortable.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type RetryPolicy, retry, type Sleep } from '../lib/retry.ts';
 import {

@@ -1,4 +1,4 @@
-import { abortable } from './cache.ts';
+import { abortable } from './abortable.ts';
 import { sleep as realSleep, type Sleep } from './retry.ts';
 
 export interface TokenBucketOptions {

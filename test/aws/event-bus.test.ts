@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createEventBus, type EventBusOptions } from '../../src/aws/event-bridge.ts';
@@ -39,6 +39,17 @@ function entry(changes: Partial<BusEntry> = {}): BusEntry {
     resources: ['/genesys/interactions/i-1'],
     ...changes,
   };
+}
+
+/** A server that answers as no sandbox does; closed after the test. */
+async function addressOf(answer: RequestListener): Promise<string> {
+  const server = createServer(answer);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function failureOf(work: Promise<unknown>): Promise<UpstreamError> {
@@ -208,31 +219,24 @@ describe('put', () => {
       '{"code":"BLOCKED"}',
     ];
     for (const body of bodies) {
-      const server = createServer((_, response) => response.writeHead(404).end(body));
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      const { port } = server.address() as AddressInfo;
-      const bus = busOn(`http://127.0.0.1:${port}`);
+      const bus = busOn(await addressOf((_, response) => response.writeHead(404).end(body)));
       expect(await failureOf(bus.put([entry()]))).toMatchObject({
         code: 'eventbridge_endpoint',
         kind: 'systemic',
       });
       bus.close();
-      server.close();
     }
   });
 
   test('a wrong clock makes no refusal a passing one', async () => {
-    const server = createServer((_, response) => {
+    const address = await addressOf((_, response) => {
       response.writeHead(400, {
         date: new Date(Date.now() + 600_000).toUTCString(),
         'x-amzn-requestid': 'r-1',
       });
       response.end('{"__type":"ValidationException","message":"no"}');
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => void server.close());
-    const { port } = server.address() as AddressInfo;
-    const bus = busOn(`http://127.0.0.1:${port}`);
+    const bus = busOn(address);
     for (let call = 0; call < 3; call += 1) {
       expect(await failureOf(bus.put([entry()]))).toMatchObject({
         code: 'eventbridge_refused',
@@ -242,7 +246,7 @@ describe('put', () => {
   });
 
   test('what was given up while it waited for credentials is not sent later', async () => {
-    const credentials = createServer((_, response) => {
+    const credentials = await addressOf((_, response) => {
       setTimeout(() => {
         response.setHeader('content-type', 'application/json');
         response.end(
@@ -255,12 +259,9 @@ describe('put', () => {
         );
       }, 300);
     });
-    await new Promise<void>((resolve) => credentials.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => void credentials.close());
-    const { port } = credentials.address() as AddressInfo;
     vi.stubEnv('AWS_ACCESS_KEY_ID', undefined);
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', undefined);
-    vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `http://127.0.0.1:${port}/`);
+    vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `${credentials}/`);
     const bus = busOn(sandbox.url, { requestTimeoutMs: 100 });
     expect(await failureOf(bus.put([entry()]))).toMatchObject({ code: 'eventbridge_timeout' });
     await new Promise((resolve) => setTimeout(resolve, 400));
@@ -293,7 +294,7 @@ describe('put', () => {
   test('a wrong clock costs one call, and uses up no credentials', async () => {
     const anHourAhead = () => new Date(Date.now() + 3_600_000);
     const signedAt: string[] = [];
-    const server = createServer((request, response) => {
+    const address = await addressOf((request, response) => {
       signedAt.push(String(request.headers['x-amz-date']));
       const refused = signedAt.length === 1;
       response.writeHead(refused ? 403 : 200, { date: anHourAhead().toUTCString() });
@@ -303,9 +304,7 @@ describe('put', () => {
           : '{"FailedEntryCount":0,"Entries":[{"EventId":"e"}]}',
       );
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    const bus = busOn(`http://127.0.0.1:${port}`);
+    const bus = busOn(address);
 
     expect(await failureOf(bus.put([entry()]))).toMatchObject({
       code: 'eventbridge_unavailable',
@@ -316,8 +315,6 @@ describe('put', () => {
       Date.parse(at.replace(/^(....)(..)(..T..)(..)(..)/, '$1-$2-$3:$4:$5')),
     );
     expect(second - first).toBeGreaterThan(3_500_000);
-    bus.close();
-    await new Promise((resolve) => server.close(resolve));
   });
 
   test("an abort is rethrown as the signal's reason, also while the answer is awaited", async () => {

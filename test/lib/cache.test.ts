@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { abortable, createCache } from '../../src/lib/cache.ts';
+import { abortable } from '../../src/lib/abortable.ts';
+import { createCache } from '../../src/lib/cache.ts';
 
 let clock = 0;
 const now = () => clock;
