@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Registry } from '../lib/metrics.ts';
 import { sleep as realSleep, type Sleep } from '../lib/retry.ts';
 import { createBacklog } from './backlog.ts';
+import { createBurialLog } from './burial-log.ts';
 import { createDeadLetterSender } from './dead-letters.ts';
 import { createIntake } from './intake.ts';
 import type { Job } from './job.ts';
@@ -89,6 +90,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const { source, bus, queue, pipeline, journal, stats, health, log, publish } = options;
   const { sleep = realSleep, checkMs, backOff = BACK_OFF } = options;
   const { counts } = stats;
+  const logBurial = createBurialLog(log);
   const trouble = (name: string, what: string) =>
     createTrouble({ what, reporter: health.dependency(name), log });
   const journalTrouble = trouble('journal', 'The event journal');
@@ -98,8 +100,6 @@ export function createWorker(options: WorkerOptions): Worker {
   const reading = new AbortController();
   const running = new AbortController();
   let loops: Promise<unknown>[] = [];
-  let burialLoggedMs = 0;
-  let unlogged = 0;
   let ingestedAtHold = 0;
 
   const backlog = createBacklog({
@@ -209,15 +209,6 @@ export function createWorker(options: WorkerOptions): Worker {
     logBurial(job.eventId, why);
     backlog.release(job);
     transformer.wake();
-  }
-
-  /** Once a second at most: a broken expression makes thousands of them. */
-  function logBurial(eventId: string, { stage, code }: Failure): void {
-    unlogged += 1;
-    if (Date.now() - burialLoggedMs < 1000) return;
-    log.warn({ eventId, stage, code, events: unlogged }, 'Events became dead letters');
-    burialLoggedMs = Date.now();
-    unlogged = 0;
   }
 
   /** Waiting a moment for room in memory is cheaper than reading events back from the disk. */
