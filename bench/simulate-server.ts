@@ -3,14 +3,14 @@
 // `pipeline` the time of the bare pipeline function in microseconds.
 import { randomUUID } from 'node:crypto';
 import { entryBytes } from '../src/aws/event-bridge.ts';
-import { openSchemaFile } from '../src/events/event-schemas.ts';
-import { openPipeline } from '../src/events/live-pipeline.ts';
-import { createSampleEvent } from '../src/events/sample-event.ts';
-import { createSimulator } from '../src/events/simulator.ts';
+import { openPipeline } from '../src/events/pipeline/live-pipeline.ts';
+import { createSampleEvent } from '../src/events/pipeline/sample-event.ts';
+import { openSchemaFile } from '../src/events/pipeline/schema-source.ts';
+import { createSimulator } from '../src/events/simulation/simulator.ts';
 import type { Role, Route } from '../src/http/route.ts';
+import { simulateRoute } from '../src/http/routes/simulate/simulate-route.ts';
 import { createHttpServer } from '../src/http/server.ts';
-import { simulateRoute } from '../src/http/simulate.ts';
-import { createHealth } from '../src/lib/health.ts';
+import { createHealth } from '../src/lib/health/health.ts';
 import { createLogger } from '../src/lib/logger.ts';
 import { createMetricsRegistry } from '../src/lib/metrics.ts';
 

@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Config } from './config.ts';
 import { createCache } from './lib/cache.ts';
-import { createHealth } from './lib/health.ts';
+import { createHealth } from './lib/health/health.ts';
 import type { Logger } from './lib/logger.ts';
 import { createMetricsRegistry } from './lib/metrics.ts';
 import { createReleasers } from './lib/releasers.ts';
+import type { Config } from './settings/load-config.ts';
 import { openAttributes } from './wiring/attributes.ts';
 import { openEvents } from './wiring/events.ts';
 import { checkCredentials, connectGenesys } from './wiring/genesys.ts';

@@ -9,7 +9,9 @@ if (major < 24) {
 
 // Loaded only now: an older runtime cannot even read what follows.
 const { default: dotenv } = await import('dotenv');
-const { hasGenesysCredentials, isProduction, loadConfig } = await import('./config.ts');
+const { hasGenesysCredentials, isProduction, loadConfig } = await import(
+  './settings/load-config.ts'
+);
 const { createApp } = await import('./app.ts');
 const { ConfigError } = await import('./errors.ts');
 const { createLogger } = await import('./lib/logger.ts');
@@ -37,8 +39,8 @@ if (!hasGenesysCredentials(environment) && !isProduction(environment)) {
 }
 
 if (process.argv.includes('--check')) {
-  const { checkAll } = await import('./cli/check-config.ts');
-  const { checkRemote } = await import('./wiring/reachability.ts');
+  const { checkAll } = await import('./cli/check/check-command.ts');
+  const { checkRemote } = await import('./cli/check/reachability.ts');
   process.exitCode = await checkAll(environment, process.argv.slice(2), { checkRemote });
   await releasers.release();
 } else {

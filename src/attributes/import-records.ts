@@ -2,10 +2,10 @@ import { BridgeError, coerceError } from '../errors.ts';
 import { abortable } from '../lib/abortable.ts';
 import { createJsonLinesParser, type JsonLine } from '../lib/json-lines.ts';
 import type { Logger } from '../lib/logger.ts';
-import { isRefusal } from './batch-writer.ts';
 import type { MapMetrics } from './map-metrics.ts';
-import type { ReadRecord, RecordReader, SkippedAttribute } from './record-reader.ts';
-import type { Settled, Upserter } from './upsert.ts';
+import type { ReadRecord, RecordReader, SkippedAttribute } from './mapping/record-reader.ts';
+import { isRefusal } from './upsert/batch-writer.ts';
+import type { Settled, Upserter } from './upsert/upsert.ts';
 
 export interface ImportRequest {
   readonly orgId: string;

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { coerceError } from '../errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import { isRefusal } from './batch-writer.ts';
 import type { MapMetrics } from './map-metrics.ts';
-import type { RecordReader, SkippedAttribute } from './record-reader.ts';
-import type { Settled, Upserter } from './upsert.ts';
-import type { FieldError } from './validation.ts';
+import type { RecordReader, SkippedAttribute } from './mapping/record-reader.ts';
+import type { FieldError } from './mapping/record-validator.ts';
+import { isRefusal } from './upsert/batch-writer.ts';
+import type { Settled, Upserter } from './upsert/upsert.ts';
 
 export interface MapRequest {
   readonly orgId: string;

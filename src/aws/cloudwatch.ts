@@ -1,6 +1,6 @@
 import type { MetricDatum, MetricsStore } from '../events/ports.ts';
 import { splitIntoBatches } from '../lib/batches.ts';
-import { type AwsConnectionOptions, createConnection } from './connection.ts';
+import { type AwsConnectionOptions, createConnection } from './sdk/connection.ts';
 
 const NAMESPACE = 'GenesysEventPipeline';
 

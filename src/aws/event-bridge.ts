@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-eventbridge';
 import { UpstreamError } from '../errors.ts';
 import type { BusEntry, EventBus, PutOutcome } from '../events/ports.ts';
-import { type AwsConnectionOptions, createConnection } from './connection.ts';
+import { type AwsConnectionOptions, createConnection } from './sdk/connection.ts';
 
 export interface EventBusOptions extends AwsConnectionOptions {
   /** Name or ARN. */

@@ -1,6 +1,6 @@
 import { UpstreamError } from '../errors.ts';
 import type { RegisteredSchema, SchemaRegistry } from '../events/ports.ts';
-import { type AwsConnectionOptions, createConnection } from './connection.ts';
+import { type AwsConnectionOptions, createConnection } from './sdk/connection.ts';
 
 /**
  * The Schema Registry of EventBridge. The SDK makes its standard three tries per call; nobody

@@ -2,7 +2,7 @@
 // kept nowhere; the service's configuration gets its digest.
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { API_KEY_PREFIX, digestOf } from '../http/api-keys.ts';
+import { API_KEY_PREFIX, digestOf } from '../http/auth/api-keys.ts';
 import { isRole, ROLES } from '../http/route.ts';
 
 const USAGE = `Usage: npm run keygen -- --name <name> --roles <role,role>

@@ -1,11 +1,11 @@
+import { ConfigError } from '../errors.ts';
 import {
   type Config,
   type Environment,
   hasGenesysCredentials,
   isProduction,
   loadConfig,
-} from '../config.ts';
-import { ConfigError } from '../errors.ts';
+} from '../settings/load-config.ts';
 
 /** Stand-ins for what a laptop has not got; nothing is called with them. */
 const OFFLINE: Environment = {

@@ -4,13 +4,13 @@ import { parseArgs } from 'node:util';
 import dotenv from 'dotenv';
 import { v7 } from 'uuid';
 import { entryBytes } from '../aws/event-bridge.ts';
-import type { Environment } from '../config.ts';
 import { ConfigError, coerceError } from '../errors.ts';
-import { noSchema, openSchemaFile } from '../events/event-schemas.ts';
-import { openPipeline } from '../events/live-pipeline.ts';
-import { createSampleEvent } from '../events/sample-event.ts';
-import { type Simulation, simulate, type TraceStep } from '../events/simulate.ts';
+import { openPipeline } from '../events/pipeline/live-pipeline.ts';
+import { createSampleEvent } from '../events/pipeline/sample-event.ts';
+import { noSchema, openSchemaFile } from '../events/pipeline/schema-source.ts';
+import { type Simulation, simulate, type TraceStep } from '../events/simulation/simulate.ts';
 import { createLogger } from '../lib/logger.ts';
+import type { Environment } from '../settings/load-config.ts';
 import { loadOfflineSettings } from './offline-settings.ts';
 
 const USAGE = `Usage: npm run simulate -- [event.json] [--expression file] [--schema file] [--filter file] [--json]

@@ -19,7 +19,7 @@ import {
 import { createRateLimit } from './rate-limit.ts';
 import type { Scope } from './scopes.ts';
 import { ShapeError } from './shape.ts';
-import type { TokenCache } from './tokens.ts';
+import type { TokenCache } from './tokens/token-cache.ts';
 
 export interface GenesysClientOptions {
   /** API base, for example `https://api.mypurecloud.com`. */

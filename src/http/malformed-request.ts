@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { STATUS_CODES } from '../lib/node-http.ts';
-import { problemBody } from './error-handler.ts';
 import { Problem } from './problem.ts';
+import { problemBody } from './problem-of-error.ts';
 
 /** Bytes that are no HTTP request, or headers that are too many or too slow, as a problem. */
 export function problemOfMalformed(code: string | undefined): Problem {

@@ -1,16 +1,16 @@
 import type { Socket } from 'node:net';
 import type { Registry } from '../lib/metrics.ts';
 import { createServer } from '../lib/node-http.ts';
-import { type ApplicationOptions, createApplication, failExchange } from './application.ts';
-import { documentationRoutes } from './docs.ts';
 import { createExchanges } from './exchange.ts';
-import { createHttpMetrics } from './http-metrics.ts';
+import { type ApplicationOptions, createApplication, failExchange } from './express-app.ts';
+import { createLoopMonitor } from './limits/loop-monitor.ts';
+import { createWatchdog } from './limits/watchdog.ts';
 import { answerMalformed, problemOfMalformed } from './malformed-request.ts';
-import { createLoopMonitor } from './overload.ts';
-import { type ProbeOptions, probeRoutes } from './probes.ts';
 import { Problem } from './problem.ts';
-import { registerProcessMetrics } from './process-metrics.ts';
-import { createWatchdog } from './watchdog.ts';
+import { documentationRoutes } from './routes/docs-routes.ts';
+import { type ProbeOptions, probeRoutes } from './routes/probe-routes.ts';
+import { createHttpMetrics } from './telemetry/http-metrics.ts';
+import { registerProcessMetrics } from './telemetry/process-metrics.ts';
 
 export interface HttpServerOptions
   extends Omit<ApplicationOptions, 'exchanges' | 'metrics' | 'loop'>,

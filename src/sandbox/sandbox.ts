@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createAdminService } from './admin.ts';
-import { createSandboxAws } from './aws/index.ts';
+import { createSandboxAws } from './aws/service.ts';
 import { createFaults } from './faults.ts';
 import { createConversations } from './genesys/conversations.ts';
 import { createOrganisation } from './genesys/definitions.ts';

@@ -1,15 +1,18 @@
 import { readFile } from 'node:fs/promises';
-import { createAttributeDefiner, parseAttributes } from '../attributes/define-attributes.ts';
-import { createFingerprints } from '../attributes/fingerprints.ts';
+import {
+  createAttributeDefiner,
+  parseAttributes,
+} from '../attributes/definitions/define-attributes.ts';
+import { createInheritance } from '../attributes/definitions/inheritance.ts';
+import { createPermissionCheck } from '../attributes/definitions/permission-check.ts';
 import { createRecordImporter } from '../attributes/import-records.ts';
-import { createInheritance } from '../attributes/inheritance.ts';
 import { createMapMetrics } from '../attributes/map-metrics.ts';
 import { createRecordMapper } from '../attributes/map-records.ts';
-import { parseMapping } from '../attributes/mapping.ts';
-import { createPermissionCheck } from '../attributes/permission-check.ts';
-import { createRecordReaders } from '../attributes/record-reader.ts';
-import { createUpserter } from '../attributes/upsert.ts';
-import { createUsageReports } from '../attributes/usage-report.ts';
+import { parseMapping } from '../attributes/mapping/mapping.ts';
+import { createRecordReaders } from '../attributes/mapping/record-reader.ts';
+import { createUsageReports } from '../attributes/report/usage-reports.ts';
+import { createFingerprints } from '../attributes/upsert/fingerprints.ts';
+import { createUpserter } from '../attributes/upsert/upsert.ts';
 import { ConfigError, coerceError } from '../errors.ts';
 import type { GenesysClient } from '../genesys/client.ts';
 import { createAttributeDefinitions } from '../genesys/reference/attribute-definitions.ts';
@@ -17,12 +20,12 @@ import { createAttributeWriter } from '../genesys/reference/attribute-writer.ts'
 import { createConversations } from '../genesys/reference/conversations.ts';
 import { createOrganisationUnits } from '../genesys/reference/organisation-units.ts';
 import { createPermissions } from '../genesys/reference/permissions.ts';
-import { createAttributesRoute } from '../http/attributes.ts';
-import { problemOf } from '../http/error-handler.ts';
-import { createMapRoute } from '../http/map.ts';
-import { createReportRoute } from '../http/report.ts';
+import { problemOf } from '../http/problem-of-error.ts';
+import { createAttributesRoute } from '../http/routes/attributes-route.ts';
+import { createMapRoute } from '../http/routes/map/map-route.ts';
+import { createReportRoute } from '../http/routes/report/report-route.ts';
 import { createCache } from '../lib/cache.ts';
-import { openLiveFile } from '../lib/live-file.ts';
+import { openLiveFile } from '../lib/files/live-file.ts';
 import type { Shared } from './shared.ts';
 
 /** Genesys takes no more in one write. */

@@ -1,29 +1,29 @@
 import { createMetricsStore } from '../aws/cloudwatch.ts';
-import type { AwsConnectionOptions } from '../aws/connection.ts';
-import { createDeadLetterQueue } from '../aws/dead-letter-queue.ts';
 import { createEventBus, entryBytes } from '../aws/event-bridge.ts';
 import { createSchemaRegistry } from '../aws/schema-registry.ts';
-import type { Config } from '../config.ts';
+import type { AwsConnectionOptions } from '../aws/sdk/connection.ts';
+import { createDeadLetterQueue } from '../aws/sqs/dead-letter-queue.ts';
+import { createReplay } from '../events/dead-letters/replay.ts';
+import { createJournal } from '../events/journal/journal.ts';
+import { openPipeline } from '../events/pipeline/live-pipeline.ts';
 import {
   type EventSchemaSource,
   noSchema,
   openSchemaFile,
   startRegistrySchema,
-} from '../events/event-schemas.ts';
-import { createJournal } from '../events/journal.ts';
-import { openPipeline } from '../events/live-pipeline.ts';
-import { createMetricsSender } from '../events/metrics-sender.ts';
-import { startPipelineReport } from '../events/pipeline-report.ts';
-import { createPipelineStats, summarize } from '../events/pipeline-stats.ts';
+} from '../events/pipeline/schema-source.ts';
 import type { SchemaRegistry } from '../events/ports.ts';
-import { createReplay } from '../events/replay.ts';
-import { createSimulator } from '../events/simulator.ts';
-import { createWorker } from '../events/worker.ts';
+import { createSimulator } from '../events/simulation/simulator.ts';
+import { createMetricsSender } from '../events/telemetry/metrics-sender.ts';
+import { startPipelineReport } from '../events/telemetry/pipeline-report.ts';
+import { createPipelineStats, summarize } from '../events/telemetry/pipeline-stats.ts';
+import { createWorker } from '../events/worker/worker.ts';
 import type { GenesysClient } from '../genesys/client.ts';
 import { createEventSource } from '../genesys/reference/event-source.ts';
-import { createDeadLetterRoutes } from '../http/dead-letters.ts';
-import { simulateRoute } from '../http/simulate.ts';
-import { createWorkerRoutes } from '../http/worker.ts';
+import { createDeadLetterRoutes } from '../http/routes/dead-letter-routes.ts';
+import { simulateRoute } from '../http/routes/simulate/simulate-route.ts';
+import { createWorkerRoutes } from '../http/routes/worker-routes.ts';
+import type { Config } from '../settings/load-config.ts';
 import { CLOSE_SHARE, type Shared } from './shared.ts';
 
 /** Of a stop's time, what the last metrics get. */

@@ -1,8 +1,8 @@
-import type { PermissionCheck } from '../attributes/permission-check.ts';
+import type { PermissionCheck } from '../attributes/definitions/permission-check.ts';
 import { UpstreamError } from '../errors.ts';
 import { createGenesysClient, type GenesysClient } from '../genesys/client.ts';
-import { createTokenCache, type TokenCache } from '../genesys/tokens.ts';
-import { startDependencyCheck } from '../lib/dependency-check.ts';
+import { createTokenCache, type TokenCache } from '../genesys/tokens/token-cache.ts';
+import { startDependencyCheck } from '../lib/health/dependency-check.ts';
 import { createTokenBucket } from '../lib/token-bucket.ts';
 import type { Shared } from './shared.ts';
 

@@ -1,11 +1,11 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import type { Config } from '../config.ts';
 import type { Cache } from '../lib/cache.ts';
-import type { ExpressionLimits } from '../lib/expression.ts';
-import type { Health } from '../lib/health.ts';
+import type { ExpressionLimits } from '../lib/expression/expression.ts';
+import type { Health } from '../lib/health/health.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Registry } from '../lib/metrics.ts';
 import type { Releasers } from '../lib/releasers.ts';
+import type { Config } from '../settings/load-config.ts';
 
 /** What every part of one app shares. */
 export interface Shared {

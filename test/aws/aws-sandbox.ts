@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, vi } from 'vitest';
-import { createSandboxAws, type SandboxAwsOptions } from '../../src/sandbox/aws/index.ts';
+import { createSandboxAws, type SandboxAwsOptions } from '../../src/sandbox/aws/service.ts';
 import type { Cloud } from '../../src/sandbox/cloud.ts';
 import { createFaults, type Faults } from '../../src/sandbox/faults.ts';
 import { startServer } from '../../src/sandbox/http.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { CsvError, createCsvParser } from '../../src/cli/csv.ts';
+import { CsvError, createCsvParser } from '../../src/cli/import/csv.ts';
 
 function parse(text: string, cut = text.length): (readonly string[])[] {
   const parser = createCsvParser();

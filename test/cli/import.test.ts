@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { importFile } from '../../src/cli/import.ts';
+import { importFile } from '../../src/cli/import/import.ts';
 import { ndjson, startMapApp, tickets } from '../support/map-app.ts';
 
 async function run(

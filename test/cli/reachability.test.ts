@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { checkRemote } from '../../src/cli/check/reachability.ts';
 import type { SandboxOptions } from '../../src/sandbox/options.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { checkRemote } from '../../src/wiring/reachability.ts';
+import { loadConfig } from '../../src/settings/load-config.ts';
 
 let sandbox: Sandbox;
 afterEach(() => sandbox.stop());

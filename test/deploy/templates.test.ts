@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { settings } from '../../src/settings.ts';
+import { settings } from '../../src/settings/settings.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -20,9 +20,11 @@ const manifests = parseAllDocuments(manifestText).map((document) => {
   return document.toJS() as Json & { kind: string; spec: Json };
 });
 const dockerfile = readFileSync('Dockerfile', 'utf8');
-const routes = readdirSync('src/http')
-  .map((file) => readFileSync(`src/http/${file}`, 'utf8'))
-  .join('\n');
+const sourcesIn = (folder: string) =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => readFileSync(`${folder}/${file}`, 'utf8'));
+const routes = sourcesIn('src/http').join('\n');
 
 /** Every value under this key, at any depth. */
 function valuesOf(node: unknown, key: string): unknown[] {
@@ -49,7 +51,9 @@ const ofType = (type: string) =>
 /** What the code sends to CloudWatch. */
 const metricNames = new Set(
   [
-    ...readFileSync('src/events/metrics-sender.ts', 'utf8').matchAll(/'([A-Z][a-z]+[A-Z]\w+)'/g),
+    ...readFileSync('src/events/telemetry/metrics-sender.ts', 'utf8').matchAll(
+      /'([A-Z][a-z]+[A-Z]\w+)'/g,
+    ),
   ].map(([, name]) => name),
 );
 const [, namespace] =
@@ -84,8 +88,7 @@ test('the role may do what the code does, and nothing else', () => {
     'client-schemas': 'schemas',
   };
   const needed = new Set<string>();
-  for (const file of readdirSync('src/aws')) {
-    const text = readFileSync(`src/aws/${file}`, 'utf8');
+  for (const text of sourcesIn('src/aws')) {
     const client = /@aws-sdk\/(client-\w+)'/.exec(text)?.[1];
     for (const [, command = ''] of text.matchAll(/new (\w+)Command\(/g)) {
       // SQS knows one permission for a call and its batch.

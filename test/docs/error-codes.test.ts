@@ -33,7 +33,7 @@ const NO_CODES = new Set([
 ]);
 
 function codesOf({ file, text }: { file: string; text: string }): string[] {
-  if (file === 'aws/failure.ts') return awsCodes(text);
+  if (file === 'aws/sdk/failure.ts') return awsCodes(text);
   const codes: string[] = [];
   for (const shape of SHAPES) {
     for (const [, found = ''] of text.matchAll(shape)) {
@@ -104,7 +104,7 @@ test('every documented code is in the source', () => {
 
 test('no word that looks like a code stands in the source without a meaning', () => {
   const words = sources
-    .filter(({ file }) => file !== 'aws/failure.ts')
+    .filter(({ file }) => file !== 'aws/sdk/failure.ts')
     .flatMap(({ file, text }) => compoundWords(text).map((word) => `${file}: ${word}`))
     .filter((found) => {
       const word = found.slice(found.lastIndexOf(' ') + 1);
@@ -136,7 +136,7 @@ test('links between the documents lead to headings that exist', () => {
 });
 
 test('the runbook marks a saved journal as the code does', () => {
-  const source = readFileSync('src/events/journal-file.ts', 'utf8');
+  const source = readFileSync('src/events/journal/journal-file.ts', 'utf8');
   const id = Number(/APPLICATION_ID = (0x\w+)/.exec(source)?.[1]?.replaceAll('_', ''));
   const layout = /LAYOUT_VERSION = (\d+)/.exec(source)?.[1];
   expect(readFileSync('docs/runbook.md', 'utf8')).toContain(

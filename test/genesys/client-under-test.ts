@@ -5,7 +5,7 @@ import {
   type GenesysCall,
   type GenesysClientOptions,
 } from '../../src/genesys/client.ts';
-import { createTokenCache, type TokenCacheOptions } from '../../src/genesys/tokens.ts';
+import { createTokenCache, type TokenCacheOptions } from '../../src/genesys/tokens/token-cache.ts';
 import { createLogger, type Logger } from '../../src/lib/logger.ts';
 import { createMetricsRegistry } from '../../src/lib/metrics.ts';
 import { createTokenBucket } from '../../src/lib/token-bucket.ts';

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import dotenv from 'dotenv';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
 import { banner } from '../../src/sandbox/banner.ts';
 import { startSandbox } from '../../src/sandbox/sandbox.ts';
+import { loadConfig } from '../../src/settings/load-config.ts';
 import { BATCH, createCaller, readStream, sandboxWith, send, subscribe, until } from './caller.ts';
 
 describe('a sandbox', () => {

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
 import { startForTrial } from '../../src/sandbox/trial.ts';
+import { loadConfig } from '../../src/settings/load-config.ts';
 
 const QUEUE = 'https://sqs.eu-central-1.amazonaws.com/1/dead';
 

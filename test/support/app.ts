@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type App, createApp } from '../../src/app.ts';
-import { type Environment, loadConfig } from '../../src/config.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import type { SandboxOptions } from '../../src/sandbox/options.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { type Environment, loadConfig } from '../../src/settings/load-config.ts';
 
 export interface TestApp {
   readonly url: string;

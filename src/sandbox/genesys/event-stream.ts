@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { createIdList } from '../aws/id-list.ts';
 import type { Faults } from '../faults.ts';
+import { createIdList } from '../id-list.ts';
 import { type Call, json, type Reply } from '../operation.ts';
 import { parseObject, Refusal } from './error-body.ts';
 import { createEventBuffer, type EventBuffer } from './event-buffer.ts';

@@ -4,7 +4,7 @@ import {
   type HttpServer,
   type HttpServerOptions,
 } from '../../../src/http/server.ts';
-import { createHealth } from '../../../src/lib/health.ts';
+import { createHealth } from '../../../src/lib/health/health.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
 import { createMetricsRegistry } from '../../../src/lib/metrics.ts';
 

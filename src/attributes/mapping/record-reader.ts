@@ -1,0 +1,106 @@
+import type { Inheritance } from '../definitions/inheritance.ts';
+import type { PermissionCheck } from '../definitions/permission-check.ts';
+import type { AttributeUpdate } from '../ports.ts';
+import { ENVELOPE_BYTES, updateBytes } from '../update-size.ts';
+import type { MappedRecord, Mapping } from './mapping.ts';
+import { createValidation, type FieldError, type RecordValidator } from './record-validator.ts';
+
+export type ReadRecord =
+  | {
+      readonly ok: true;
+      readonly update: AttributeUpdate;
+      /** Its size in a write's JSON body. */
+      readonly bytes: number;
+    }
+  | { readonly ok: false; readonly id: string | undefined; readonly errors: readonly FieldError[] };
+
+/** An attribute that records have and the organisation does not allow, and how many have it. */
+export interface SkippedAttribute {
+  readonly attribute: string;
+  readonly records: number;
+}
+
+/** Turns the CRM records of one request into updates, under one version of all rules. */
+export interface RecordReader {
+  readonly allowedAttributes: readonly string[];
+  /** What is wrong with definitions or the organisation's tree, for people. */
+  readonly warnings: readonly string[];
+  readonly skippedAttributes: readonly SkippedAttribute[];
+  /** A promise only if the mapping has expressions. Never throws. */
+  read(record: unknown): ReadRecord | Promise<ReadRecord>;
+}
+
+export interface RecordReaderOptions {
+  readonly permissionCheck: PermissionCheck;
+  readonly inheritance: Inheritance;
+  /** A live file: an import keeps the version it began with. */
+  readonly mapping: { readonly current: Mapping };
+  /** Of the JSON body of a write: an update that is too large for one alone can never be sent. */
+  readonly maxBatchBytes: number;
+}
+
+const MAX_WARNINGS = 100;
+
+export function createRecordReaders(options: RecordReaderOptions): {
+  /** @throws UpstreamError when we may not write, or the definitions could not be read. */
+  open(orgId: string, signal: AbortSignal): Promise<RecordReader>;
+} {
+  const validation = createValidation();
+
+  return {
+    async open(orgId, signal) {
+      const resolving = options.inheritance.effective(orgId, signal);
+      // Both are asked at once; a missing permission is the more useful answer of the two.
+      resolving.catch(() => undefined);
+      await options.permissionCheck.require('customattributes:write', signal);
+      const effective = await resolving;
+      const mapping = options.mapping.current;
+      const validator = validation.validatorFor(effective, mapping.targets);
+      return openReader({
+        mapping,
+        validator,
+        allowedAttributes: [...effective.attributes.keys()].sort(),
+        maxUpdateBytes: options.maxBatchBytes - ENVELOPE_BYTES,
+      });
+    },
+  };
+}
+
+function openReader(facts: {
+  mapping: Mapping;
+  validator: RecordValidator;
+  allowedAttributes: readonly string[];
+  maxUpdateBytes: number;
+}): RecordReader {
+  const { mapping, validator, maxUpdateBytes } = facts;
+  const skipped = new Map<string, number>();
+
+  function check(mapped: MappedRecord): ReadRecord {
+    const { id } = mapped;
+    if (mapped.values.length === 0) return { ok: false, id, errors: mapped.errors };
+    const validated = validator.validate(mapped.values);
+    for (const name of validated.skipped) skipped.set(name, (skipped.get(name) ?? 0) + 1);
+    if (id === undefined || mapped.errors.length > 0 || validated.errors.length > 0) {
+      return { ok: false, id, errors: [...mapped.errors, ...validated.errors] };
+    }
+    const update = { id, attributes: validated.attributes };
+    const bytes = updateBytes(update);
+    if (bytes > maxUpdateBytes) {
+      const message = `is larger than ${maxUpdateBytes} bytes, which one write can hold`;
+      return { ok: false, id, errors: [{ attribute: 'record', rule: 'size', message }] };
+    }
+    return { ok: true, update, bytes };
+  }
+
+  return {
+    allowedAttributes: facts.allowedAttributes,
+    warnings: validator.warnings.slice(0, MAX_WARNINGS),
+    get skippedAttributes() {
+      return [...skipped].map(([attribute, records]) => ({ attribute, records }));
+    },
+    read(record) {
+      const mapped = mapping.map(record);
+      return mapped instanceof Promise ? mapped.then(check) : check(mapped);
+    },
+  };
+}

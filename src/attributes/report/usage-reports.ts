@@ -1,0 +1,233 @@
+import { UpstreamError } from '../../errors.ts';
+import type { Cache } from '../../lib/cache.ts';
+import type { EffectiveDefinition, Inheritance } from '../definitions/inheritance.ts';
+import type { PermissionCheck } from '../definitions/permission-check.ts';
+import type { AttributeDefinition, Conversations } from '../ports.ts';
+import { describeUsage, type ShownValues, type UsageDetail } from './describe-usage.ts';
+import { createDetailedTally } from './detailed-tally.ts';
+import { fetchWindows, type ReportProgress } from './fetch-windows.ts';
+import { createFlatTally, type UsageTally } from './flat-tally.ts';
+import { cutPeriod, daysOf, type Period, type ReportWindow } from './period.ts';
+
+export type { ReportProgress } from './fetch-windows.ts';
+
+export interface ReportQuestion {
+  /** Attribute names, each once. */
+  readonly attributes: readonly string[];
+  /** The last `days` times 24 hours, or from `from` up to, not including, `to` (default: now). */
+  readonly period: { readonly days: number } | { readonly from: Date; readonly to?: Date };
+  /** Whose definitions count as defined; by default those that the service itself sees to. */
+  readonly orgId?: string;
+  readonly detail: boolean;
+}
+
+export interface UsageReport {
+  readonly period: Period;
+  /** Different conversations in the period. */
+  readonly conversations: number;
+  /** Conversations that Genesys named twice and that were counted once, told apart by their ids. */
+  readonly repeated: number;
+  /** False when ids were missing, or too many, so that some may have been counted twice. */
+  readonly repetitionChecked: boolean;
+  /** Conversations in which each attribute is filled; at least those that were asked for. */
+  readonly populated: ReadonlyMap<string, number>;
+  /** When the question asks for it. */
+  readonly detail?: UsageDetail & {
+    /** The organisation whose definitions were used, its own and inherited ones. */
+    readonly orgId?: string;
+    /** What is odd about the organisation's tree. */
+    readonly warnings: readonly string[];
+  };
+  /** Epoch, milliseconds. */
+  readonly completedAtMs: number;
+}
+
+export interface UsageReports {
+  /**
+   * Equal questions at the same time share one query, and later ones its answer, while it is
+   * fresh. The query stops when the last caller that waits for it has gone.
+   *
+   * @throws UpstreamError, also when the permission `analytics:read` is missing (before the first
+   *   page is asked for); BridgeError `report_too_large`.
+   */
+  report(
+    question: ReportQuestion,
+    options?: {
+      readonly signal?: AbortSignal;
+      readonly onProgress?: (progress: ReportProgress) => void;
+    },
+  ): Promise<UsageReport>;
+}
+
+export interface UsageReportOptions {
+  readonly conversations: Conversations;
+  readonly inheritance: Inheritance;
+  readonly permissions: PermissionCheck;
+  /** Of its own, with the time to live of reports. */
+  readonly cache: Cache;
+  /** The definitions that the service sees to at start: what is defined when no one says where. */
+  readonly ownDefinitions: () => readonly AttributeDefinition[];
+  readonly windowsInFlight: number;
+  readonly maxPages: number;
+  readonly showValues: ShownValues;
+  readonly now?: () => number;
+}
+
+/** One query that is under way, or about to be, and who waits for it. */
+interface Flight {
+  readonly abort: AbortController;
+  readonly watchers: Set<(progress: ReportProgress) => void>;
+  callers: number;
+  loading: boolean;
+  progress: ReportProgress | undefined;
+}
+
+interface Definitions {
+  readonly attributes: ReadonlyMap<string, EffectiveDefinition>;
+  readonly warnings: readonly string[];
+}
+
+const DAY_MS = 86_400_000;
+/** A flat report has more windows than lanes, so that the lanes stay busy to the end. */
+const WINDOWS_PER_LANE = 2;
+
+export function createUsageReports(options: UsageReportOptions): UsageReports {
+  const { cache, inheritance, permissions, windowsInFlight } = options;
+  const now = options.now ?? Date.now;
+  const flights = new Map<string, Flight>();
+
+  async function definitionsOf(
+    orgId: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Definitions> {
+    if (orgId !== undefined) return inheritance.effective(orgId, signal);
+    const own = options.ownDefinitions();
+    return {
+      attributes: new Map(own.map((each) => [each.name, { definition: each, origin: 'service' }])),
+      warnings: [],
+    };
+  }
+
+  async function read(
+    tally: UsageTally,
+    windows: readonly ReportWindow[],
+    flight: Flight,
+  ): Promise<void> {
+    try {
+      await fetchWindows({
+        conversations: options.conversations,
+        windows,
+        windowsInFlight,
+        maxPages: options.maxPages,
+        tally,
+        onProgress(progress) {
+          flight.progress = progress;
+          for (const watcher of flight.watchers) watcher(progress);
+        },
+        signal: flight.abort.signal,
+      });
+    } catch (error) {
+      if (error instanceof UpstreamError && error.missingPermission !== undefined) {
+        permissions.forget();
+      }
+      throw error;
+    } finally {
+      tally.conversations.release();
+    }
+  }
+
+  async function compute(question: ReportQuestion, flight: Flight): Promise<UsageReport> {
+    const { attributes: names, orgId } = question;
+    const { signal } = flight.abort;
+    signal.throwIfAborted();
+    await permissions.require('analytics:read', signal);
+    const period = periodOf(question, now());
+    if (!question.detail) {
+      const tally = createFlatTally(names);
+      await read(tally, cutPeriod(period, windowsInFlight * WINDOWS_PER_LANE), flight);
+      return reportOf(period, tally, now());
+    }
+    const days = daysOf(period);
+    const { attributes: definitions, warnings } = await definitionsOf(orgId, signal);
+    const tally = createDetailedTally({ names, days: days.length, definitions });
+    await read(tally, cutPeriod(period, days.length), flight);
+    const usage = describeUsage(tally, { days, definitions, showValues: options.showValues });
+    return {
+      ...reportOf(period, tally, now()),
+      detail: { ...usage, ...(orgId === undefined ? {} : { orgId }), warnings },
+    };
+  }
+
+  function join(key: string): Flight {
+    let flight = flights.get(key);
+    if (flight === undefined) {
+      flight = {
+        abort: new AbortController(),
+        watchers: new Set(),
+        callers: 0,
+        loading: false,
+        progress: undefined,
+      };
+      flights.set(key, flight);
+    }
+    flight.callers += 1;
+    return flight;
+  }
+
+  function leave(key: string, flight: Flight): void {
+    flight.callers -= 1;
+    if (flight.callers > 0) return;
+    flights.delete(key);
+    flight.abort.abort();
+    // Who asks from now on must not be given the query that was just stopped.
+    if (flight.loading) cache.delete(key);
+  }
+
+  return {
+    async report(question, { signal, onProgress } = {}) {
+      const key = keyOf(question);
+      const flight = join(key);
+      if (onProgress !== undefined) {
+        flight.watchers.add(onProgress);
+        if (flight.progress !== undefined) onProgress(flight.progress);
+      }
+      const load = async (): Promise<UsageReport> => {
+        flight.loading = true;
+        try {
+          return await compute(question, flight);
+        } finally {
+          flight.loading = false;
+        }
+      };
+      try {
+        return await cache.get(key, load, { signal });
+      } finally {
+        if (onProgress !== undefined) flight.watchers.delete(onProgress);
+        leave(key, flight);
+      }
+    },
+  };
+}
+
+function reportOf(period: Period, tally: UsageTally, completedAtMs: number): UsageReport {
+  const { count, repeated, allChecked } = tally.conversations;
+  return {
+    period,
+    conversations: count,
+    repeated,
+    repetitionChecked: allChecked,
+    populated: tally.populated(),
+    completedAtMs,
+  };
+}
+
+function periodOf({ period }: ReportQuestion, nowMs: number): Period {
+  if ('from' in period) return { from: period.from, to: period.to ?? new Date(nowMs) };
+  return { from: new Date(nowMs - period.days * DAY_MS), to: new Date(nowMs) };
+}
+
+/** As asked, not as resolved: `days: 30` stays the same question from one second to the next. */
+function keyOf({ attributes, period, orgId, detail }: ReportQuestion): string {
+  const names = attributes.toSorted();
+  return JSON.stringify([names, period, detail, detail ? (orgId ?? null) : null]);
+}

@@ -1,0 +1,190 @@
+import { hash } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { BridgeError } from '../../errors.ts';
+import type { AttributeUpdate } from '../ports.ts';
+
+/**
+ * What the contact centre is known to have, as one hash per entity, on disk.
+ *
+ * It must never be wrong, only incomplete: a fingerprint is removed (and the removal is on disk)
+ * before a write of its entity is attempted, and stored after the write was confirmed, unless
+ * another import wrote the same entity meanwhile: then nobody knows which came last.
+ * It holds for one process that is the only writer of these attributes.
+ */
+export interface Fingerprints {
+  /**
+   * An import begins. It must not write one entity twice at the same time.
+   *
+   * @param isWriting whether it is writing this entity at the moment.
+   */
+  open(isWriting: (id: string) => boolean): FingerprintsOfImport;
+  close(): void;
+}
+
+/** All its functions throw BridgeError `fingerprints_unavailable` when the file cannot be used. */
+export interface FingerprintsOfImport {
+  /** Whether exactly this update was the last one that was written, and was confirmed. */
+  has(update: AttributeUpdate): boolean;
+  /** Writes of these entities are about to be attempted; if it throws, they must not be. */
+  announce(updates: readonly AttributeUpdate[]): void;
+  /**
+   * What was announced came to its end, whatever it was.
+   *
+   * @param confirmed the updates to remember: those that were certainly written, or none.
+   */
+  settle(updates: readonly AttributeUpdate[], confirmed: readonly AttributeUpdate[]): void;
+  close(): void;
+}
+
+export interface FingerprintOptions {
+  /** The file; it is made when the first fingerprint is stored. */
+  readonly path: string;
+  /** The oldest go first. */
+  readonly maxRows: number;
+}
+
+interface Import {
+  readonly isWriting: (id: string) => boolean;
+  /** Ids in flight that another import had in flight at the same time. */
+  readonly overlapping: Set<string>;
+}
+
+export function createFingerprints(options: FingerprintOptions): Fingerprints {
+  const imports = new Set<Import>();
+  let store = existsSync(options.path) ? openStore(options) : undefined;
+
+  return {
+    open(isWriting) {
+      const mine: Import = { isWriting, overlapping: new Set() };
+      imports.add(mine);
+
+      function others(): Import[] {
+        return imports.size === 1 ? [] : [...imports].filter((other) => other !== mine);
+      }
+
+      return {
+        has: (update) =>
+          store?.has(keyOf(update), valueOf(update)) === true &&
+          !others().some((other) => other.isWriting(update.id)),
+        announce(updates) {
+          store?.remove(updates, keyOf);
+          for (const other of others()) {
+            for (const { id } of updates) {
+              if (!other.isWriting(id)) continue;
+              other.overlapping.add(id);
+              mine.overlapping.add(id);
+            }
+          }
+        },
+        settle(updates, confirmed) {
+          const known = confirmed.filter(({ id }) => !mine.overlapping.has(id));
+          if (mine.overlapping.size > 0) {
+            for (const { id } of updates) mine.overlapping.delete(id);
+          }
+          if (known.length === 0) return;
+          store ??= openStore(options);
+          store.add(known.map((update) => [keyOf(update), valueOf(update)]));
+        },
+        close: () => imports.delete(mine),
+      };
+    },
+    close() {
+      store?.close();
+      store = undefined;
+    },
+  };
+}
+
+interface Store {
+  has(key: Uint8Array, value: Uint8Array): boolean;
+  remove<T>(items: readonly T[], keyOf: (item: T) => Uint8Array): void;
+  add(rows: readonly (readonly [key: Uint8Array, value: Uint8Array])[]): void;
+  close(): void;
+}
+
+function openStore({ path, maxRows }: FingerprintOptions): Store {
+  const database = guard(path, () => {
+    mkdirSync(dirname(path), { recursive: true });
+    const opened = new DatabaseSync(path, { timeout: 1000 });
+    // FULL: a removal must survive a power cut, or a wrong fingerprint would come back.
+    opened.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA locking_mode = EXCLUSIVE;
+      CREATE TABLE IF NOT EXISTS fingerprints
+        (seq INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL);
+    `);
+    return opened;
+  });
+  const select = database.prepare('SELECT value FROM fingerprints WHERE key = ?');
+  const remove = database.prepare('DELETE FROM fingerprints WHERE key = ?');
+  const insert = database.prepare('INSERT INTO fingerprints (key, value) VALUES (?, ?)');
+  const trim = database.prepare(
+    'DELETE FROM fingerprints WHERE seq IN (SELECT seq FROM fingerprints ORDER BY seq LIMIT ?)',
+  );
+  let rows = Number(database.prepare('SELECT count(*) AS n FROM fingerprints').get()?.['n']);
+
+  function transaction(change: () => number): void {
+    guard(path, () => {
+      database.exec('BEGIN IMMEDIATE');
+      try {
+        const added = change();
+        database.exec('COMMIT');
+        rows += added;
+      } catch (error) {
+        if (database.isTransaction) database.exec('ROLLBACK');
+        throw error;
+      }
+    });
+  }
+
+  return {
+    has(key, value) {
+      const found = guard(path, () => select.get(key)?.['value']);
+      return found instanceof Uint8Array && Buffer.compare(found, value) === 0;
+    },
+    remove(items, keyOf) {
+      if (rows === 0) return;
+      transaction(() => {
+        let added = 0;
+        for (const item of items) added -= Number(remove.run(keyOf(item)).changes);
+        return added;
+      });
+    },
+    add(fresh) {
+      transaction(() => {
+        let added = 0;
+        for (const [key, value] of fresh) {
+          added -= Number(remove.run(key).changes);
+          added += Number(insert.run(key, value).changes);
+        }
+        const excess = rows + added - maxRows;
+        return excess > 0 ? added - Number(trim.run(excess).changes) : added;
+      });
+    },
+    close: () => database.close(),
+  };
+}
+
+function guard<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new BridgeError(
+      `The fingerprint file ${path} cannot be used (${reason}). Check the disk and FINGERPRINT_PATH; deleting the file is safe while the service is stopped`,
+      { code: 'fingerprints_unavailable', kind: 'systemic', cause: error },
+    );
+  }
+}
+
+/** By id alone: whatever organisation a record came in for, Genesys has one entity of that id. */
+function keyOf({ id }: AttributeUpdate): Uint8Array {
+  return hash('sha256', id, 'buffer').subarray(0, 16);
+}
+
+function valueOf({ attributes }: AttributeUpdate): Uint8Array {
+  return hash('sha256', JSON.stringify([...attributes]), 'buffer').subarray(0, 16);
+}

@@ -1,0 +1,195 @@
+import { type FailureKind, UpstreamError, type UpstreamService } from '../../errors.ts';
+import { parseRetryAfter } from '../../lib/retry.ts';
+
+/** The AWS services that this product talks to. */
+export type AwsService = Exclude<UpstreamService, 'genesys'>;
+
+/** What was called, for the error's message. */
+export interface AwsCall {
+  readonly service: AwsService;
+  /** The API's own name, for example `PutEvents`. */
+  readonly operation: string;
+  /** What it was about, for example `bus "orders"`. */
+  readonly target: string;
+}
+
+/** `code` becomes `<service>_<code>`. */
+interface Verdict {
+  readonly code: string;
+  readonly kind: FailureKind;
+}
+
+const THROTTLED: Verdict = { code: 'throttled', kind: 'retry' };
+const UNAVAILABLE: Verdict = { code: 'unavailable', kind: 'retry' };
+const TIMEOUT: Verdict = { code: 'timeout', kind: 'retry' };
+const CREDENTIALS: Verdict = { code: 'credentials', kind: 'systemic' };
+const ACCESS_DENIED: Verdict = { code: 'access_denied', kind: 'systemic' };
+const ENDPOINT: Verdict = { code: 'endpoint', kind: 'systemic' };
+const TOO_LARGE: Verdict = { code: 'too_large', kind: 'reject' };
+const REFUSED: Verdict = { code: 'refused', kind: 'reject' };
+
+/** Error codes of AWS that mean the same in each of its services, and of the connection. */
+const BY_CODE: ReadonlyMap<string, Verdict> = new Map([
+  ...pairs(
+    THROTTLED,
+    'BandwidthLimitExceeded Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException TooManyRequestsException RequestLimitExceeded LimitExceededException SlowDown KmsThrottled OverLimit',
+  ),
+  ...pairs(
+    UNAVAILABLE,
+    'ECONNRESET EPIPE InternalFailure InternalException InternalServerError InternalServiceFault ServiceUnavailable ServiceUnavailableException QueueDeletedRecently',
+  ),
+  ...pairs(TIMEOUT, 'ETIMEDOUT TimeoutError RequestTimeout RequestTimeoutException'),
+  ...pairs(
+    CREDENTIALS,
+    'CredentialsProviderError TokenProviderError ExpiredToken ExpiredTokenException UnrecognizedClientException InvalidClientTokenId InvalidSignatureException SignatureDoesNotMatch IncompleteSignature IncompleteSignatureException MissingAuthenticationToken MissingAuthenticationTokenException InvalidSecurity RequestExpired AuthFailure',
+  ),
+  ...pairs(
+    ACCESS_DENIED,
+    'AccessDenied AccessDeniedException NotAuthorized UnauthorizedOperation OptInRequired ForbiddenException UnauthorizedException KmsAccessDenied KmsDisabled KmsInvalidKeyUsage KmsInvalidState KmsNotFound KmsOptInRequired',
+  ),
+  ...pairs(ENDPOINT, 'UnknownOperationException InvalidAction'),
+  ...pairs(TOO_LARGE, 'BatchRequestTooLong RequestEntityTooLarge RequestTooLarge'),
+]);
+
+const MISSING: Readonly<Record<AwsService, ReadonlyMap<string, Verdict>>> = {
+  eventbridge: new Map(
+    pairs({ code: 'bus_missing', kind: 'systemic' }, 'ResourceNotFoundException'),
+  ),
+  sqs: new Map(
+    pairs(
+      { code: 'queue_missing', kind: 'systemic' },
+      'QueueDoesNotExist NonExistentQueue InvalidAddress',
+    ),
+  ),
+  schemas: new Map(pairs({ code: 'schema_missing', kind: 'systemic' }, 'NotFoundException')),
+  cloudwatch: new Map(),
+};
+
+const TITLES: Readonly<Record<AwsService, string>> = {
+  eventbridge: 'EventBridge',
+  sqs: 'SQS',
+  schemas: 'The Schema Registry',
+  cloudwatch: 'CloudWatch',
+};
+
+/** What the SDK throws, as far as it can be relied on. */
+interface Facts {
+  /** Error codes, most reliable first (the SDK calls a reset `TimeoutError`), without a namespace. */
+  readonly names: readonly string[];
+  readonly message: string;
+  readonly status: number | undefined;
+  readonly requestId: string | undefined;
+  readonly retryAfter: string | undefined;
+  readonly attempts: number | undefined;
+  /** Our clock is wrong by minutes; the SDK allows for it from the next call on. */
+  readonly clockCorrected: boolean;
+}
+
+/**
+ * Whatever an SDK client threw, as an UpstreamError: `<service>_throttled`, `_unavailable`,
+ * `_timeout` (retry), `_credentials`, `_access_denied`, `_endpoint`, `_bus_missing`,
+ * `_queue_missing`, `_schema_missing` (systemic), `_refused`, `_too_large` (reject).
+ *
+ * Decided by AWS' error code and the HTTP status; the names of the SDK's errors are unreliable
+ * (`Unknown`, or `SyntaxError` for a proxy's page). An answer that is no AWS answer never
+ * condemns an event: 5xx and the like are repeated, 4xx are a matter of the way to AWS.
+ */
+export function awsFailure(error: unknown, call: AwsCall): UpstreamError {
+  const facts = factsOf(error);
+  const verdict = judge(facts, call.service);
+  const permission = /not authorized to perform: ([\w-]+:[\w*]+)/.exec(facts.message)?.[1];
+  const status = facts.status === undefined ? '' : ` (HTTP ${facts.status})`;
+  return new UpstreamError(
+    `${TITLES[call.service]} ${call.operation} failed for ${call.target}: ${describe(facts, verdict)}${status}${advice(verdict, permission)}`,
+    {
+      service: call.service,
+      code: `${call.service}_${verdict.code}`,
+      kind: verdict.kind,
+      status: facts.status,
+      correlationId: facts.requestId,
+      retryAfterMs: parseRetryAfter(facts.retryAfter, Date.now()),
+      missingPermission: permission,
+      tries: facts.attempts,
+      // An answer's error carries the whole answer, even the canonical request with its token.
+      cause: facts.status === undefined ? error : undefined,
+    },
+  );
+}
+
+function judge(facts: Facts, service: AwsService): Verdict {
+  for (const name of facts.names) {
+    const verdict = MISSING[service].get(name) ?? BY_CODE.get(name);
+    if (verdict === CREDENTIALS && facts.clockCorrected) return UNAVAILABLE;
+    if (verdict !== undefined) return verdict;
+  }
+  const { status } = facts;
+  if (status === undefined) {
+    return facts.message === 'Region is missing' ? ENDPOINT : UNAVAILABLE;
+  }
+  if (status === 429) return THROTTLED;
+  if (status === 408) return TIMEOUT;
+  if (status === 401 || status === 403) return ACCESS_DENIED;
+  if (status < 400 || status >= 500) return UNAVAILABLE;
+  if (status === 413) return TOO_LARGE;
+  // Every refusal of AWS has a request id and a code; what lacks one came from a proxy.
+  const spoken = facts.names.some(
+    (name) => !/^(?:Unknown|UnknownError|SyntaxError|Error)$/.test(name),
+  );
+  if (!spoken || facts.requestId === undefined) return ENDPOINT;
+  return /over the limit|too long|must be shorter than/i.test(facts.message) ? TOO_LARGE : REFUSED;
+}
+
+function describe(facts: Facts, verdict: Verdict): string {
+  const name = facts.names[0] ?? 'unknown error';
+  // AWS repeats the canonical request here, with its session token.
+  if (verdict === CREDENTIALS && facts.status !== undefined) return name;
+  const text = facts.message.replaceAll(/\s+/g, ' ').slice(0, 300);
+  return text === '' || text === name ? name : `${name}: ${text}`;
+}
+
+function advice(verdict: Verdict, permission: string | undefined): string {
+  switch (verdict) {
+    case CREDENTIALS:
+      return '. Check the AWS credentials of this process: missing, expired or wrong';
+    case ACCESS_DENIED:
+      return permission === undefined
+        ? '. Check what the role of this process may do'
+        : `. Grant ${permission} to the role of this process`;
+    case ENDPOINT:
+      return '. Check AWS_REGION, AWS_ENDPOINT_URL and proxies on the way: this was no answer of AWS';
+    default:
+      return '';
+  }
+}
+
+function factsOf(error: unknown): Facts {
+  const source = record(error);
+  const metadata = record(source['$metadata']);
+  const response = record(source['$response']);
+  const names = [source['Code'], source['code'], source['name']]
+    .filter((name) => typeof name === 'string' && name !== '')
+    .map((name) => String(name).slice(String(name).lastIndexOf('.') + 1));
+  return {
+    names: [...new Set(names)],
+    message: error instanceof Error ? error.message : String(error),
+    status: optional(metadata['httpStatusCode'] ?? response['statusCode'], 'number'),
+    requestId: optional(metadata['requestId'], 'string'),
+    retryAfter: optional(record(response['headers'])['retry-after'], 'string'),
+    attempts: optional(metadata['attempts'], 'number'),
+    clockCorrected: metadata['clockSkewCorrected'] === true,
+  };
+}
+
+function optional(value: unknown, type: 'number'): number | undefined;
+function optional(value: unknown, type: 'string'): string | undefined;
+function optional(value: unknown, type: 'number' | 'string'): unknown {
+  return typeof value === type ? value : undefined;
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function pairs(verdict: Verdict, names: string): [string, Verdict][] {
+  return names.split(' ').map((name) => [name, verdict]);
+}

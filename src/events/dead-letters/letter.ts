@@ -1,0 +1,50 @@
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { DeadLetter, DeadLetterStage } from '../ports.ts';
+import type { Job } from '../taken-event.ts';
+
+/** Why an event cannot go on. */
+export interface Failure {
+  readonly stage: DeadLetterStage;
+  readonly code: string;
+  readonly message: string;
+  /** The entry, or what the transform made of the event. */
+  readonly transformed?: unknown;
+}
+
+export function letterOfJob(job: Job, why: Failure, versions: Pipeline['versions']): DeadLetter {
+  return {
+    originalEvent: job.event,
+    error: why.message,
+    timestamp: new Date().toISOString(),
+    retryAttempt: job.retries,
+    stage: why.stage,
+    errorCode: why.code,
+    attempts: job.attempts,
+    eventId: job.eventId,
+    firstSeen: new Date(job.takenAtMs).toISOString(),
+    expressionVersion: versions.expression,
+    schemaVersion: versions.schema,
+    ...(why.transformed !== undefined && { transformedEvent: why.transformed }),
+  };
+}
+
+/** For what was never taken: a line that is no event, or an event that breaks the filter. */
+export function letterOfItem(
+  original: unknown,
+  eventId: string,
+  why: Failure,
+  readAtMs: number,
+): DeadLetter {
+  const readAt = new Date(readAtMs).toISOString();
+  return {
+    originalEvent: original,
+    error: why.message,
+    timestamp: readAt,
+    retryAttempt: 0,
+    stage: why.stage,
+    errorCode: why.code,
+    attempts: 0,
+    eventId,
+    firstSeen: readAt,
+  };
+}

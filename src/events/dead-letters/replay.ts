@@ -1,0 +1,257 @@
+import { BridgeError } from '../../errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { TakenEvent } from '../journal/group-commit.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import type {
+  BusEntry,
+  DeadLetter,
+  DeadLetterCounts,
+  DeadLetterQueue,
+  RawEvent,
+  ReceivedLetter,
+} from '../ports.ts';
+
+export interface ReplayOptions {
+  readonly queue: DeadLetterQueue;
+  /** Today's. */
+  readonly pipeline: Pipeline;
+  /** Commits events to the journal; from then on they are as safe as any other. */
+  readonly takeAgain: (events: readonly TakenEvent[]) => void;
+  readonly log: Logger;
+  readonly now?: (() => number) | undefined;
+}
+
+export interface ReplayRequest {
+  readonly dryRun: boolean;
+  /** Letters looked at, at most. */
+  readonly max: number;
+}
+
+export interface ReplayReport {
+  readonly dryRun: boolean;
+  /** What the queue said before the first letter was received. */
+  readonly counts: DeadLetterCounts;
+  readonly examined: number;
+  /** Committed to the journal and deleted from the queue; in a dry run: would be. */
+  readonly replayed: number;
+  /** They fail in today's pipeline too, and stay in the queue. */
+  readonly failedAgain: number;
+  /** Letters that hold no event, and messages that are no letters; they stay in the queue. */
+  readonly notReplayable: number;
+  /** Replayed, but not deleted: they may be replayed twice. */
+  readonly notDeleted: number;
+  /** `held_back`: a FIFO queue gives no more while those that failed again are before them. */
+  readonly endedBy: 'empty' | 'max' | 'held_back' | 'aborted';
+  /** The first ones that stay, with the reason. */
+  readonly staying: readonly {
+    readonly eventId: string | undefined;
+    readonly stage: string;
+    readonly code: string;
+  }[];
+}
+
+export interface Replay {
+  /**
+   * Oldest letters first. Raw events go through today's pipeline once to see whether they would
+   * pass, then into the journal; those of the stage `publish` are published as they were
+   * transformed. A letter is deleted only after its event is committed to the journal.
+   *
+   * @throws BridgeError `replay_running`; UpstreamError when the queue fails; `journal_full`,
+   *   `journal_cannot_write` or `worker_not_running` when nothing can be taken.
+   */
+  run(request: ReplayRequest, signal: AbortSignal): Promise<ReplayReport>;
+  /** How far the one that is running is. */
+  readonly progress: Progress | undefined;
+}
+
+export interface Progress {
+  readonly startedAt: string;
+  readonly dryRun: boolean;
+  examined: number;
+  replayed: number;
+  failedAgain: number;
+  notReplayable: number;
+}
+
+type Verdict =
+  | { readonly take: TakenEvent }
+  | { readonly stays: 'failedAgain' | 'notReplayable'; readonly stage: string; code: string };
+
+const BATCH = 50;
+const MAX_SHOWN = 20;
+const LOG_EVERY_MS = 10_000;
+/** Letters that stay are hidden from others until the replay ends, or this long if it dies. */
+const VISIBILITY_SECONDS = 300;
+
+/** Then the entry is to blame, and today's expression may make a better one. */
+const ENTRY_REFUSED: ReadonlySet<string> = new Set([
+  'entry_too_large',
+  'eventbridge_invalid_argument',
+  'eventbridge_malformed_detail',
+]);
+
+export function createReplay(options: ReplayOptions): Replay {
+  const { queue, pipeline, takeAgain, log, now = Date.now } = options;
+  let progress: Progress | undefined;
+
+  async function judge(letter: DeadLetter | undefined): Promise<Verdict> {
+    if (letter === undefined) {
+      return { stays: 'notReplayable', stage: 'read', code: 'not_a_letter' };
+    }
+    const { originalEvent, eventId, stage } = letter;
+    if (!isRecord(originalEvent)) {
+      return { stays: 'notReplayable', stage, code: letter.errorCode };
+    }
+    // Taken now: how long it lay in the queue says nothing about the pipeline's latency.
+    const event = { eventId, event: originalEvent, takenAtMs: now() };
+    if (stage === 'publish' && !ENTRY_REFUSED.has(letter.errorCode)) {
+      const entry = entryOf(letter.transformedEvent);
+      if (entry !== undefined) return { take: { ...event, entry } };
+    }
+    const result = await pipeline.process(originalEvent, eventId);
+    if (result.ok) return { take: event };
+    return { stays: 'failedAgain', stage: result.stage, code: result.code };
+  }
+
+  async function replayAll(
+    { dryRun, max }: ReplayRequest,
+    at: Progress,
+    signal: AbortSignal,
+  ): Promise<ReplayReport> {
+    const counts = await queue.counts(signal);
+    const held: string[] = [];
+    const staying: { eventId: string | undefined; stage: string; code: string }[] = [];
+    let notDeleted = 0;
+    let endedBy: ReplayReport['endedBy'] = 'max';
+    let loggedMs = now();
+
+    async function replayBatch(letters: readonly ReceivedLetter[]): Promise<void> {
+      const accepted: TakenEvent[] = [];
+      const receipts: string[] = [];
+      for (const { receipt, letter } of letters) {
+        const verdict = await judge(letter);
+        at.examined += 1;
+        if ('take' in verdict) {
+          accepted.push(verdict.take);
+          receipts.push(receipt);
+          continue;
+        }
+        at[verdict.stays] += 1;
+        held.push(receipt);
+        const { stage, code } = verdict;
+        if (staying.length < MAX_SHOWN) staying.push({ eventId: letter?.eventId, stage, code });
+      }
+      if (dryRun || accepted.length === 0) {
+        at.replayed += accepted.length;
+        held.push(...receipts);
+        return;
+      }
+      try {
+        takeAgain(accepted);
+      } catch (error) {
+        held.push(...receipts);
+        throw error;
+      }
+      at.replayed += accepted.length;
+      try {
+        await queue.delete(receipts, signal);
+      } catch {
+        notDeleted += receipts.length;
+        log.warn({ letters: receipts.length }, 'Letters were replayed but not deleted');
+      }
+    }
+
+    try {
+      while (at.examined < max) {
+        if (signal.aborted) {
+          endedBy = 'aborted';
+          break;
+        }
+        const letters = await queue.receive(
+          { max: Math.min(BATCH, max - at.examined), visibilitySeconds: VISIBILITY_SECONDS },
+          signal,
+        );
+        if (letters.length === 0) {
+          const left = await queue.counts(signal);
+          endedBy = left.visible > 0 && held.length > 0 ? 'held_back' : 'empty';
+          break;
+        }
+        await replayBatch(letters);
+        if (now() - loggedMs < LOG_EVERY_MS) continue;
+        loggedMs = now();
+        log.info({ ...at, of: counts.visible }, 'Replaying dead letters');
+      }
+    } finally {
+      // With no signal: a caller that has gone must not leave letters hidden.
+      if (held.length > 0) {
+        await queue.release(held).catch(() => log.warn('Letters stay hidden for some minutes'));
+      }
+    }
+    const { examined, replayed, failedAgain, notReplayable } = at;
+    return {
+      dryRun,
+      counts,
+      examined,
+      replayed,
+      failedAgain,
+      notReplayable,
+      notDeleted,
+      endedBy,
+      staying,
+    };
+  }
+
+  return {
+    async run(request, signal) {
+      if (progress !== undefined) {
+        throw new BridgeError(
+          'A replay is running already; GET /dead-letters shows how far it is',
+          {
+            code: 'replay_running',
+            kind: 'reject',
+          },
+        );
+      }
+      progress = {
+        startedAt: new Date(now()).toISOString(),
+        dryRun: request.dryRun,
+        examined: 0,
+        replayed: 0,
+        failedAgain: 0,
+        notReplayable: 0,
+      };
+      try {
+        const report = await replayAll(request, progress, signal);
+        const { staying: _shown, ...numbers } = report;
+        log.info(numbers, 'Dead letters replayed');
+        return report;
+      } finally {
+        progress = undefined;
+      }
+    },
+    get progress() {
+      return progress === undefined ? undefined : { ...progress };
+    },
+  };
+}
+
+function isRecord(value: unknown): value is RawEvent {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The entry of a letter; what comes from a queue is checked before it is believed. */
+function entryOf(value: unknown): BusEntry | undefined {
+  if (!isRecord(value)) return undefined;
+  const { source, detailType, detail, time, resources, traceHeader } = value;
+  const date = new Date(typeof time === 'string' ? time : Number.NaN);
+  if (typeof source !== 'string' || typeof detailType !== 'string' || typeof detail !== 'string') {
+    return undefined;
+  }
+  if (Number.isNaN(date.getTime()) || !isTexts(resources)) return undefined;
+  const entry = { source, detailType, detail, time: date, resources };
+  return typeof traceHeader === 'string' ? { ...entry, traceHeader } : entry;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}

@@ -1,0 +1,177 @@
+import type { Trouble } from '../../lib/health/availability.ts';
+import { createWakeup } from '../../lib/wakeup.ts';
+import type { BusEntry, DeadLetter, RawEvent } from '../ports.ts';
+import { createJob, type Job } from '../taken-event.ts';
+import type { Journal, NewEvent } from './journal.ts';
+
+export interface LedgerOptions {
+  readonly journal: Journal;
+  /** Of the dependency `journal`. */
+  readonly trouble: Trouble;
+  /** How long an event waits for others to share its transaction, in milliseconds. Default 3. */
+  readonly groupMs?: number | undefined;
+  /** How long settled events and sent letters wait for theirs, in milliseconds. Default 50. */
+  readonly settleMs?: number | undefined;
+  /** So many events, or four times as many settlements, are written without waiting. Default 256. */
+  readonly groupSize?: number | undefined;
+  /** Between two tries while the disk refuses, in milliseconds. Default 1000. */
+  readonly retryMs?: number | undefined;
+  /** These are taken now: committed. */
+  readonly onTaken: (jobs: readonly Job[], again: boolean) => void;
+  /** So many more letters wait on disk. */
+  readonly onLetters: (count: number) => void;
+  readonly onWrite?: ((tookMs: number, events: number) => void) | undefined;
+}
+
+export interface TakenEvent {
+  readonly eventId: string;
+  /** What makes it a duplicate of another one; `undefined` = nothing does. */
+  readonly key?: string | undefined;
+  readonly takenAtMs: number;
+  readonly event: RawEvent;
+  /** Publish this instead of transforming the event. */
+  readonly entry?: BusEntry | undefined;
+}
+
+/**
+ * Group commit: what is to be written to the journal within a few milliseconds goes in one
+ * transaction. While the disk refuses, all of it waits here, and `open` is false.
+ */
+export interface Ledger {
+  take(event: TakenEvent): void;
+  /** For events that were taken before. @throws BridgeError `journal_cannot_write`: none is taken. */
+  takeAgain(events: readonly TakenEvent[]): void;
+  settle(seq: number): void;
+  /** The letter goes to disk in the transaction that settles its event. */
+  bury(letter: DeadLetter, seq: number | undefined): void;
+  sent(letterSeqs: readonly number[]): void;
+  /** Writes what waits, now; false when the disk refuses. */
+  flush(): boolean;
+  /** Whether more may be taken: the journal has room and can be written. */
+  readonly open: boolean;
+  whenOpen(signal: AbortSignal): Promise<void>;
+  stop(): void;
+}
+
+export function createLedger(options: LedgerOptions): Ledger {
+  const { journal, trouble, onTaken, onLetters, onWrite } = options;
+  const { groupMs = 3, settleMs = 50, groupSize = 256, retryMs = 1000 } = options;
+  const opened = createWakeup();
+  let taken: TakenEvent[] = [];
+  let rows: NewEvent[] = [];
+  let settled: number[] = [];
+  let letters: string[] = [];
+  let sent: number[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let timerDueMs = Infinity;
+  let refused = false;
+  const isOpen = () => !refused && !journal.full;
+
+  function flush(): boolean {
+    clearTimeout(timer);
+    timerDueMs = Infinity;
+    if (rows.length + settled.length + letters.length + sent.length === 0) return true;
+    const startedMs = performance.now();
+    let firstSeq: number;
+    try {
+      firstSeq = journal.write({ take: rows, settle: settled, letters, sent });
+    } catch (error) {
+      refused = true;
+      trouble.down(error, 'reading the stream pauses until the disk can be written again');
+      schedule(retryMs);
+      return false;
+    }
+    onWrite?.(performance.now() - startedMs, rows.length);
+    const jobs = jobsOf(taken, rows, firstSeq);
+    const newLetters = letters.length;
+    taken = [];
+    rows = [];
+    settled = [];
+    letters = [];
+    sent = [];
+    refused = false;
+    trouble.up();
+    if (jobs.length > 0) onTaken(jobs, false);
+    if (newLetters > 0) onLetters(newLetters);
+    if (!journal.full) opened.wake();
+    return true;
+  }
+
+  function schedule(ms: number): void {
+    const dueMs = performance.now() + ms;
+    if (dueMs >= timerDueMs) return;
+    clearTimeout(timer);
+    timerDueMs = dueMs;
+    timer = setTimeout(flush, ms);
+  }
+
+  /** While the disk refuses only the retry timer writes. */
+  function wrote(waiting: number, waitMs: number): void {
+    if (refused) return;
+    if (waiting >= groupSize) flush();
+    else schedule(waitMs);
+  }
+
+  return {
+    take(event) {
+      taken.push(event);
+      rows.push(rowOf(event));
+      wrote(rows.length, groupMs);
+    },
+    takeAgain(events) {
+      const again = events.map(rowOf);
+      onTaken(jobsOf(events, again, journal.write({ take: again })), true);
+    },
+    settle(seq) {
+      settled.push(seq);
+      wrote(settled.length / 4, settleMs);
+    },
+    bury(letter, seq) {
+      letters.push(JSON.stringify(letter));
+      if (seq !== undefined) settled.push(seq);
+      wrote(letters.length, settleMs);
+    },
+    sent(letterSeqs) {
+      sent.push(...letterSeqs);
+      wrote(0, settleMs);
+    },
+    flush,
+    get open() {
+      return isOpen();
+    },
+    async whenOpen(signal) {
+      while (!isOpen()) await opened.wait(signal);
+    },
+    stop() {
+      clearTimeout(timer);
+      timerDueMs = Infinity;
+    },
+  };
+}
+
+function rowOf({ eventId, key, takenAtMs, event, entry }: TakenEvent): NewEvent {
+  return {
+    eventId,
+    key,
+    takenAtMs,
+    raw: JSON.stringify(event),
+    entry: entry === undefined ? undefined : JSON.stringify(entry),
+  };
+}
+
+function jobsOf(
+  events: readonly TakenEvent[],
+  rows: readonly NewEvent[],
+  firstSeq: number,
+): readonly Job[] {
+  return events.map(({ eventId, event, takenAtMs, entry }, index) =>
+    createJob({
+      seq: firstSeq + index,
+      eventId,
+      event,
+      takenAtMs,
+      bytes: rows[index]?.raw.length ?? 0,
+      entry,
+    }),
+  );
+}

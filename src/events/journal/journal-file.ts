@@ -1,0 +1,125 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { ConfigError, coerceError } from '../../errors.ts';
+
+/** "IBJ1": marks the file as ours. */
+const APPLICATION_ID = 0x49_42_4a_31;
+const LAYOUT_VERSION = 1;
+
+/** Tables are read by primary key only: an index would sort the backlog at every read. */
+const LAYOUT = `
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    event_id TEXT NOT NULL,
+    taken_at INTEGER NOT NULL,
+    raw TEXT NOT NULL,
+    entry TEXT
+  );
+  CREATE TABLE letters (seq INTEGER PRIMARY KEY, waiting_since INTEGER NOT NULL, body TEXT NOT NULL);
+  CREATE TABLE seen (seq INTEGER PRIMARY KEY, key TEXT NOT NULL);
+  CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${LAYOUT_VERSION};
+`;
+
+const WAY_OUT =
+  'Nothing was changed. Move the file (and its -wal file) away to start with an empty journal, ' +
+  'or salvage it first: docs/runbook.md, "The journal is damaged"';
+
+/**
+ * Opens or creates the file, for this process alone: the lock goes with the process, also when
+ * that is killed.
+ *
+ * @throws ConfigError `journal_in_use`, `journal_foreign`, `journal_damaged`,
+ *   `journal_version_unknown` or `journal_unwritable`; never starts from zero over a file.
+ */
+export function openJournalFile(path: string, busyTimeoutMs: number): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    makeFolder(dirname(path));
+    database = new DatabaseSync(path, { timeout: busyTimeoutMs });
+    database.exec('PRAGMA locking_mode = EXCLUSIVE');
+    prepare(database, path);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw error instanceof ConfigError ? error : explain(error, path);
+  }
+}
+
+/** mkdir's own `recursive` never ends where a file system answers ENOENT, such as /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
+}
+
+function prepare(database: DatabaseSync, path: string): void {
+  const pragma = (name: string) =>
+    Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0] as unknown;
+  const isNew = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
+
+  if (!isNew && pragma('application_id') !== APPLICATION_ID) {
+    throw new ConfigError(
+      [`JOURNAL_PATH: ${path} is a database of another application. ${WAY_OUT}`],
+      { code: 'journal_foreign' },
+    );
+  }
+  if (!isNew && pragma('user_version') !== LAYOUT_VERSION) {
+    throw new ConfigError(
+      [
+        `JOURNAL_PATH: ${path} has the layout version ${String(pragma('user_version'))}; this service ` +
+          `knows ${LAYOUT_VERSION}. Use the version of the service that wrote it. ${WAY_OUT}`,
+      ],
+      { code: 'journal_version_unknown' },
+    );
+  }
+
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  database.exec('PRAGMA journal_size_limit = 16777216');
+  // The lock is taken by the first write and then kept.
+  database.exec(`BEGIN EXCLUSIVE; ${isNew ? LAYOUT : ''} COMMIT`);
+  const verdict = pragma('quick_check(1)');
+  if (verdict !== 'ok') {
+    throw new ConfigError([`JOURNAL_PATH: ${path} is damaged: ${String(verdict)}. ${WAY_OUT}`], {
+      code: 'journal_damaged',
+    });
+  }
+}
+
+/** SQLite's primary result codes: https://sqlite.org/rescode.html */
+export const SQLITE = { busy: 5, corrupt: 11, notADatabase: 26 } as const;
+
+export function sqliteCode(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
+    ? error.errcode & 0xff
+    : undefined;
+}
+
+function explain(thrown: unknown, path: string): ConfigError {
+  const cause = coerceError(thrown);
+  switch (sqliteCode(thrown)) {
+    case SQLITE.busy:
+      return new ConfigError(
+        [
+          `JOURNAL_PATH: ${path} is in use by another process; every process needs a journal of its own`,
+        ],
+        { code: 'journal_in_use', cause },
+      );
+    case SQLITE.corrupt:
+    case SQLITE.notADatabase:
+      return new ConfigError([`JOURNAL_PATH: ${path} is damaged: ${cause.message}. ${WAY_OUT}`], {
+        code: 'journal_damaged',
+        cause,
+      });
+    default:
+      return new ConfigError(
+        [
+          `JOURNAL_PATH: ${path} cannot be opened for writing: ${cause.message}; ` +
+            'allowed: a file in a directory that this process may write to',
+        ],
+        { code: 'journal_unwritable', cause },
+      );
+  }
+}

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { ConfigError } from '../../errors.ts';
+import type { ExpressionLimits } from '../../lib/expression/expression.ts';
+import { openConfiguredFile, parseJson } from '../../lib/files/config-file.ts';
+import type { LiveFile } from '../../lib/files/live-file.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { SchemaMode } from './event-schema.ts';
+import { compileFilter } from './filter.ts';
+import { createPipeline, type Pipeline, type Replaceable } from './pipeline.ts';
+import { createSampleEvent } from './sample-event.ts';
+import type { EventSchemaSource, SchemaDefinition } from './schema-source.ts';
+import { compileTransform, type Transform } from './transform.ts';
+
+export interface LivePipelineOptions {
+  readonly filterFile: string;
+  readonly expressionFile: string;
+  readonly limits: ExpressionLimits;
+  /** The pipeline stops it with itself. */
+  readonly schema: EventSchemaSource;
+  readonly log: Logger;
+  /** How often the files are looked at, in milliseconds. Default 1000. */
+  readonly pollMs?: number;
+}
+
+/** The configuration in use as text, from which the same pipeline can be built elsewhere. */
+export interface PipelineSources {
+  readonly filter: string;
+  readonly expression: string;
+  readonly schema: { readonly definition: SchemaDefinition; readonly version: string } | undefined;
+  readonly mode: SchemaMode;
+}
+
+/** The pipeline of the configuration files; edits are taken over while it runs. */
+export interface LivePipeline extends Pipeline {
+  readonly sources: PipelineSources;
+  /** What is wrong with the newest edits, which are therefore not in use; one sentence each. */
+  readonly problems: readonly string[];
+  /** Looks at all files now. */
+  reload(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface Source<T> {
+  readonly text: string;
+  readonly stage: T;
+}
+
+/** @throws ConfigError when a file is unusable at start; later the last good version stays. */
+export async function openPipeline(options: LivePipelineOptions): Promise<LivePipeline> {
+  const { limits, schema } = options;
+  const shared = {
+    log: options.log,
+    ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
+  };
+  const filterFile = await openConfiguredFile({
+    ...shared,
+    path: options.filterFile,
+    parse: (text) => ({ text, stage: compileFilter(parseJson(text, 'filter')) }),
+  });
+  let expressionFile: LiveFile<Source<Transform>>;
+  try {
+    expressionFile = await openConfiguredFile({
+      ...shared,
+      path: options.expressionFile,
+      parse: async (text) => ({ text, stage: await compileSafeTransform(text, limits) }),
+    });
+  } catch (error) {
+    filterFile.stop();
+    throw error;
+  }
+
+  const pipeline = createPipeline({
+    filter: stageOf(filterFile),
+    transform: stageOf(expressionFile),
+    schema,
+  });
+  return {
+    get versions() {
+      return pipeline.versions;
+    },
+    filter: (event) => pipeline.filter(event),
+    process: (event, eventId, timings) => pipeline.process(event, eventId, timings),
+    get sources() {
+      return {
+        filter: filterFile.current.text,
+        expression: expressionFile.current.text,
+        schema: schema.current,
+        mode: schema.mode,
+      };
+    },
+    get problems() {
+      return [filterFile, expressionFile, schema].flatMap(
+        ({ lastError }) => lastError?.message ?? [],
+      );
+    },
+    async reload() {
+      await Promise.all([filterFile.reload(), expressionFile.reload(), schema.reload()]);
+    },
+    async stop() {
+      filterFile.stop();
+      expressionFile.stop();
+      await schema.stop();
+    },
+  };
+}
+
+/**
+ * An expression that uses up its limits with an ordinary event would stop the whole pipeline.
+ *
+ * @throws ConfigError
+ */
+export async function compileSafeTransform(
+  text: string,
+  limits: ExpressionLimits,
+): Promise<Transform> {
+  const transform = compileTransform(text, limits);
+  const event = createSampleEvent({}, { uuid: randomUUID, now: () => new Date() });
+  const result = await transform.apply(event, randomUUID());
+  if (!result.ok && result.code === 'transform_limit_exceeded') {
+    throw new ConfigError([`The expression fails with an ordinary event: ${result.message}`], {
+      code: 'invalid_expression',
+    });
+  }
+  return transform;
+}
+
+function stageOf<T>(file: LiveFile<Source<T>>): Replaceable<T> {
+  return {
+    get current() {
+      return file.current.stage;
+    },
+    get version() {
+      return file.version;
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { ConfigError } from '../../errors.ts';
+import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
+import type { EventSchema } from './event-schema.ts';
+import type { EventFilter } from './filter.ts';
+import type { Transform } from './transform.ts';
+
+/** What became of one example beside a configuration file. */
+export interface PipelineExampleResult {
+  readonly name: string;
+  readonly ok: boolean;
+  /** What was expected and what came, line by line, when it is not ok. */
+  readonly diff?: string;
+}
+
+interface Example {
+  readonly name: string;
+  readonly event: unknown;
+  readonly eventId: string;
+  readonly expected: unknown;
+}
+
+/** The id of examples that do not say one: a UUID, so that `$uuidv4()` yields just this. */
+const EVENT_ID = '00000000-0000-4000-8000-000000000000';
+
+/**
+ * `config/event-filter.test.json`: a list of `{"name", "event", "expected"}`, where expected is the
+ * name of the rule that matches, or `null` when none does.
+ *
+ * @throws ConfigError when the text is no such list.
+ */
+export function runFilterExamples(
+  filter: EventFilter,
+  text: string,
+  file: string,
+): readonly PipelineExampleResult[] {
+  return parseExamples(text, file).map(({ name, event, expected }) => {
+    const verdict = filter.verdict(event);
+    return verdict.matched
+      ? compare(name, verdict.rule, expected)
+      : compare(name, null, expected, verdict.reason);
+  });
+}
+
+/**
+ * `config/event-transform.test.json`: a list of `{"name", "event", "eventId"?, "expected"}`, where
+ * expected is the transformed event, or `{"error": <code>}` with the code of the failure. What the
+ * expression yields must also fulfil the schema, where there is one.
+ *
+ * @throws ConfigError when the text is no such list.
+ */
+export async function runTransformExamples(
+  transform: Transform,
+  schema: EventSchema | undefined,
+  text: string,
+  file: string,
+): Promise<readonly PipelineExampleResult[]> {
+  const results: PipelineExampleResult[] = [];
+  for (const { name, event, eventId, expected } of parseExamples(text, file)) {
+    const result = await transform.apply(event, eventId);
+    if (!result.ok) {
+      results.push(compare(name, { error: result.issues[0]?.keyword }, expected));
+      continue;
+    }
+    const compared = compare(name, result.transformed, expected);
+    const issues = schema?.issues(result.transformed) ?? [];
+    const breaches = issues.map(({ path, message }) => `breaks the schema: ${path} ${message}`);
+    results.push(
+      compared.ok && breaches.length > 0
+        ? { name, ok: false, diff: breaches.join('\n') }
+        : compared,
+    );
+  }
+  return results;
+}
+
+/**
+ * `config/event-schema.test.json`: a list of `{"name", "event", "expected"}`, where event is a
+ * transformed event and expected the list of what is wrong with it, as `<path> <keyword>`; an empty
+ * list means valid.
+ *
+ * @throws ConfigError when the text is no such list.
+ */
+export function runSchemaExamples(
+  schema: EventSchema,
+  text: string,
+  file: string,
+): readonly PipelineExampleResult[] {
+  return parseExamples(text, file).map(({ name, event, expected }) => {
+    const issues = schema.issues(isJsonObject(event) ? event : {});
+    return compare(
+      name,
+      issues.map(({ path, keyword }) => `${path} ${keyword}`),
+      expected,
+    );
+  });
+}
+
+function compare(
+  name: string,
+  actual: unknown,
+  expected: unknown,
+  remark = '',
+): PipelineExampleResult {
+  try {
+    assert.deepEqual(actual, expected);
+    return { name, ok: true };
+  } catch (error) {
+    if (!(error instanceof assert.AssertionError)) throw error;
+    const [, ...lines] = error.message.split('\n');
+    return { name, ok: false, diff: [...lines, remark].join('\n').trim() };
+  }
+}
+
+function parseExamples(text: string, file: string): readonly Example[] {
+  const fail = (problems: readonly string[], cause?: unknown) =>
+    new ConfigError(
+      problems.map((problem) => `${file}: ${problem}`),
+      { code: 'invalid_examples', cause },
+    );
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch (error) {
+    throw fail([`not JSON: ${error instanceof Error ? error.message : String(error)}`], error);
+  }
+  if (!Array.isArray(list)) throw fail(['must be a list of {"name", "event", "expected"}']);
+  const bad = list.flatMap((item: unknown, index) => (isExample(item) ? [] : [index]));
+  if (bad.length > 0) throw fail(bad.map((at) => `/${at}: must be {"name", "event", "expected"}`));
+  return list.filter(isExample).map((example) => ({
+    name: example.name,
+    event: example['event'],
+    eventId: typeof example['eventId'] === 'string' ? example['eventId'] : EVENT_ID,
+    expected: example['expected'],
+  }));
+}
+
+function isExample(value: unknown): value is JsonObject & { readonly name: string } {
+  return (
+    isJsonObject(value) &&
+    typeof value['name'] === 'string' &&
+    Object.hasOwn(value, 'event') &&
+    Object.hasOwn(value, 'expected')
+  );
+}

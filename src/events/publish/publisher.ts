@@ -1,0 +1,311 @@
+import { BridgeError, coerceError, type FailureKind, UpstreamError } from '../../errors.ts';
+import type { Trouble } from '../../lib/health/availability.ts';
+import { fullJitterMs, type Sleep } from '../../lib/retry.ts';
+import { createWakeup } from '../../lib/wakeup.ts';
+import type { BusEntry, EventBus, PutOutcome } from '../ports.ts';
+import type { Job } from '../taken-event.ts';
+import { createBusWatch } from './blame.ts';
+import { createBusGate } from './bus-gate.ts';
+import { createInFlightLimit } from './in-flight-limit.ts';
+import { createPublishQueue } from './publish-queue.ts';
+
+/** Why an event cannot be published. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface PublisherOptions {
+  readonly bus: EventBus;
+  /** Of the dependency `bus`. */
+  readonly trouble: Trouble;
+  /** How long an event waits for others to fill its batch, in milliseconds. */
+  readonly lingerMs: number;
+  readonly maxInFlight: number;
+  readonly retry: {
+    /** Retries of an entry for errors of its own. */
+    readonly maxRetries: number;
+    readonly baseMs: number;
+    readonly capMs: number;
+  };
+  readonly onAccepted: (jobs: readonly Job[]) => void;
+  readonly onRefused: (job: Job, refusal: Refusal) => void;
+  readonly onRetry?: ((code: string) => void) | undefined;
+  readonly onCall?: ((entries: number, tookMs: number) => void) | undefined;
+  readonly checkMs?: number | undefined;
+  readonly random?: (() => number) | undefined;
+  readonly sleep?: Sleep | undefined;
+}
+
+/**
+ * Publishes in full batches with a bounded number of calls in flight. What becomes of a failure:
+ * an entry's own passing error is retried and then refused; a refused batch is split until the
+ * guilty entry is alone; throttling, time-outs and failing calls use up no retries; an outage or a
+ * systemic error closes the gate, and everything waits.
+ */
+export interface Publisher {
+  /** The job has its entry. */
+  add(job: Job): void;
+  /** Whether more should be added now; otherwise wait for `whenRoom`. */
+  readonly room: boolean;
+  whenRoom(signal: AbortSignal): Promise<void>;
+  readonly inFlight: number;
+  readonly inFlightLimit: number;
+  readonly waiting: number;
+  readonly delayed: number;
+  readonly open: boolean;
+  paused: boolean;
+  /** Checks the bus and keeps probing it while it is away, until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Sends what waits at once; resolves when no call is in flight and nothing more can be sent. */
+  drain(signal: AbortSignal): Promise<void>;
+  stop(): void;
+}
+
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { bus, lingerMs, maxInFlight, retry, onAccepted, onRefused, random } = options;
+  const aborted = new AbortController();
+  const limit = createInFlightLimit(maxInFlight);
+  const watch = createBusWatch();
+  const roomWakeup = createWakeup();
+  const idleWakeup = createWakeup();
+  const queue = createPublishQueue({
+    maxEntries: bus.maxEntries,
+    maxBytes: bus.maxBytes,
+    onDue: pump,
+  });
+  const gate = createBusGate({
+    bus,
+    trouble: options.trouble,
+    retry,
+    checkMs: options.checkMs,
+    // Where all that waits is delayed, nothing is proven yet.
+    probe: async () =>
+      paused || (queue.size === 0 ? queue.delayed === 0 : await send(queue.takeBatch('new'))),
+    onOpen: pump,
+    random,
+    sleep: options.sleep,
+  });
+  const highWater = 2 * maxInFlight * bus.maxEntries;
+  let inFlight = 0;
+  let paused = false;
+  let draining = false;
+  let lingerTimer: NodeJS.Timeout | undefined;
+
+  const canSend = () =>
+    gate.open && !paused && queue.size > 0 && inFlight < limit.value && !aborted.signal.aborted;
+
+  function pump(): void {
+    clearTimeout(lingerTimer);
+    while (canSend()) {
+      const waitMs = queue.full || draining ? 0 : lingerMs - performance.now() + queue.oldestMs;
+      if (waitMs > 0) {
+        lingerTimer = setTimeout(pump, waitMs);
+        break;
+      }
+      void send(queue.takeBatch());
+    }
+    if (queue.size < highWater) roomWakeup.wake();
+    if (inFlight === 0) idleWakeup.wake();
+  }
+
+  /** One batch, to the end of it; resolves to whether the bus took any of it (or nothing waited). */
+  async function send(batch: readonly Job[]): Promise<boolean> {
+    if (batch.length === 0) return true;
+    inFlight += 1;
+    try {
+      return await deliver(batch);
+    } finally {
+      inFlight -= 1;
+      pump();
+    }
+  }
+
+  async function deliver(batch: readonly Job[]): Promise<boolean> {
+    const startedMs = performance.now();
+    let outcomes: readonly PutOutcome[];
+    for (const job of batch) job.attempts += 1;
+    try {
+      outcomes = await bus.put(batch.map(entryOf), aborted.signal);
+    } catch (thrown) {
+      if (aborted.signal.aborted) return false;
+      return callFailed(batch, coerceError(thrown), startedMs);
+    }
+    options.onCall?.(batch.length, performance.now() - startedMs);
+    return settle(batch, outcomes, startedMs);
+  }
+
+  /** The call failed as a whole. */
+  async function callFailed(
+    batch: readonly Job[],
+    error: Error,
+    startedMs: number,
+  ): Promise<boolean> {
+    const kind = error instanceof BridgeError ? error.kind : 'retry';
+    const code = error instanceof BridgeError ? error.code : 'unexpected_error';
+    const [only] = batch;
+    if (kind === 'reject' && only !== undefined && batch.length === 1) {
+      onRefused(only, { code, message: error.message });
+      return true;
+    }
+    if (kind === 'reject') {
+      const middle = Math.ceil(batch.length / 2);
+      const first = await deliver(batch.slice(0, middle));
+      return (await deliver(batch.slice(middle))) || first;
+    }
+
+    const throttled = isThrottled(code, error);
+    if (throttled) limit.throttled(startedMs);
+    const own = only !== undefined && !throttled && gate.open && watch.isToBlame(only);
+    noteFailure(error, kind, undefined);
+    const afterMs = error instanceof UpstreamError ? error.retryAfterMs : undefined;
+    for (const job of batch) {
+      if (!throttled && gate.open) job.alone = watch.isSuspect(job);
+      repeat(job, { code, message: error.message }, own, afterMs);
+    }
+    return false;
+  }
+
+  /** The call came back with an outcome for each entry. */
+  function settle(
+    batch: readonly Job[],
+    outcomes: readonly PutOutcome[],
+    startedMs: number,
+  ): boolean {
+    const accepted = batch.filter((_, index) => outcomes[index]?.accepted === true);
+    if (accepted.length > 0) {
+      watch.accepted();
+      limit.succeeded();
+      onAccepted(accepted);
+      if (accepted.length === batch.length) return true;
+    }
+    // Where no entry of several was accepted, the bus is as likely to blame as the entries.
+    const mayBeOwn = gate.open && (accepted.length > 0 || batch.length === 1);
+    // What we may not do with others we could; so it is this entry that we may not publish.
+    const isBarred = (job: Job) => gate.open && (accepted.length > 0 || watch.othersPassed(job));
+    let systemic: Refused | undefined;
+    let waits: Refused | undefined;
+    for (const [index, job] of batch.entries()) {
+      const outcome = outcomes[index] ?? MISSING_OUTCOME;
+      if (outcome.accepted) continue;
+      if (outcome.kind === 'reject') {
+        onRefused(job, outcome);
+        continue;
+      }
+      if (outcome.kind === 'systemic' && isBarred(job)) {
+        repeat(job, outcome, true, undefined);
+        continue;
+      }
+      waits = outcome;
+      if (outcome.kind === 'systemic') systemic = outcome;
+      const throttled = isThrottled(outcome.code);
+      if (throttled) limit.throttled(startedMs);
+      if (!throttled && gate.open) job.alone = watch.isSuspect(job);
+      repeat(job, outcome, mayBeOwn && outcome.kind === 'retry' && !throttled, undefined);
+    }
+    if (accepted.length > 0 || waits === undefined) return true;
+    const { code, kind } = systemic ?? waits;
+    const error = new BridgeError(waits.message, { code, kind });
+    noteFailure(error, kind, batch.length === 1 ? batch[0] : undefined);
+    return false;
+  }
+
+  /** Nothing of a call was accepted. */
+  function noteFailure(error: Error, kind: FailureKind, only: Job | undefined): void {
+    const isOutage = watch.failed(only);
+    if (kind === 'systemic' || (isOutage && gate.open)) gate.close(error);
+  }
+
+  function repeat(job: Job, why: Refusal, own: boolean, afterMs: number | undefined): void {
+    // While the gate is closed it sets the pace, and nothing is held against an event.
+    if (own) job.retries += 1;
+    else if (gate.open) job.callFailures += 1;
+    if (job.retries > retry.maxRetries) {
+      job.retries = retry.maxRetries;
+      onRefused(job, why);
+      return;
+    }
+    options.onRetry?.(why.code);
+    job.lastFailedAtMs = performance.now();
+    const failures = gate.open ? Math.max(job.retries, job.callFailures) : 1;
+    const delayMs = afterMs ?? fullJitterMs(retry, failures, random);
+    queue.delay(job, Math.min(delayMs, retry.capMs));
+  }
+
+  return {
+    add(job) {
+      if (job.entry === undefined) throw new TypeError('A job without an entry was published');
+      job.entryBytes = bus.bytesOf(job.entry);
+      if (job.entryBytes > bus.maxBytes) {
+        onRefused(job, {
+          code: 'entry_too_large',
+          message: `The entry has ${job.entryBytes} bytes; the bus takes at most ${bus.maxBytes}`,
+        });
+        return;
+      }
+      job.queuedAtMs = performance.now();
+      queue.add(job);
+      if (queue.full || queue.size === 1) pump();
+    },
+    get room() {
+      return queue.size < highWater;
+    },
+    async whenRoom(signal) {
+      while (queue.size >= highWater) await roomWakeup.wait(signal);
+    },
+    get inFlight() {
+      return inFlight;
+    },
+    get inFlightLimit() {
+      return limit.value;
+    },
+    get waiting() {
+      return queue.size;
+    },
+    get delayed() {
+      return queue.delayed;
+    },
+    get open() {
+      return gate.open;
+    },
+    get paused() {
+      return paused;
+    },
+    set paused(on) {
+      paused = on;
+      pump();
+    },
+    run: (signal) => gate.run(signal),
+    async drain(signal) {
+      draining = true;
+      pump();
+      const isBusy = () => inFlight > 0 || canSend();
+      while (isBusy()) await idleWakeup.wait(signal);
+    },
+    stop() {
+      aborted.abort(new Error('The publisher was stopped'));
+      clearTimeout(lingerTimer);
+      queue.stop();
+    },
+  };
+}
+
+type Refused = Extract<PutOutcome, { accepted: false }>;
+
+const MISSING_OUTCOME: Refused = {
+  accepted: false,
+  code: 'missing_outcome',
+  message: 'The bus did not say what became of this entry',
+  kind: 'retry',
+};
+
+function entryOf(job: Job): BusEntry {
+  if (job.entry === undefined) throw new TypeError('A job without an entry was published');
+  return job.entry;
+}
+
+function isThrottled(code: string, error?: Error): boolean {
+  return (
+    /throttl|too_?many/i.test(code) || (error instanceof UpstreamError && error.status === 429)
+  );
+}

@@ -1,0 +1,23 @@
+import type { Logger } from '../../lib/logger.ts';
+import { averageLatencyMs, type PipelineStats, successRate } from './pipeline-stats.ts';
+
+/** Logs one `[Pipeline Report]` line per interval, with the numbers since the start; returns how to stop it. */
+export function startPipelineReport(options: {
+  readonly stats: PipelineStats;
+  readonly log: Logger;
+  readonly intervalMs: number;
+}): () => void {
+  const { stats, log, intervalMs } = options;
+  const timer = setInterval(() => log.info({ ...stats.counts }, reportLine(stats)), intervalMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+export function reportLine(stats: PipelineStats): string {
+  const { ingested, published, failed } = stats.counts;
+  return (
+    `[Pipeline Report] Ingested: ${ingested} | Published: ${published} | Failed: ${failed} | ` +
+    `Success Rate: ${successRate(stats.counts).toFixed(2)}% | ` +
+    `Avg Latency: ${averageLatencyMs(stats).toFixed(2)}ms`
+  );
+}

@@ -1,0 +1,78 @@
+import { coerceError } from '../../errors.ts';
+import { letterOfItem } from '../dead-letters/letter.ts';
+import { eventIdOf, keyOfEvent } from '../event-id.ts';
+import type { Ledger } from '../journal/group-commit.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { RawEvent, StreamItem } from '../ports.ts';
+import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
+
+export interface IntakeOptions {
+  readonly pipeline: Pick<Pipeline, 'filter'>;
+  readonly journal: Pick<Journal, 'isNew'>;
+  readonly ledger: Ledger;
+  readonly stats: PipelineStats;
+  readonly now?: (() => number) | undefined;
+}
+
+/**
+ * One chunk of the stream: filters it, drops duplicates and gives the rest to the ledger. Returns
+ * a promise when the stream has to wait: the journal is full or cannot be written.
+ */
+export type Intake = (
+  items: readonly StreamItem[],
+  signal: AbortSignal,
+) => Promise<void> | undefined;
+
+export function createIntake(options: IntakeOptions): Intake {
+  const { pipeline, journal, ledger, stats, now = Date.now } = options;
+  const { counts } = stats;
+
+  function takeEvent(event: RawEvent, atMs: number): void {
+    counts.received += 1;
+    let matched: boolean;
+    try {
+      ({ matched } = pipeline.filter(event));
+    } catch (error) {
+      counts.failed += 1;
+      const { message } = coerceError(error);
+      const why = { stage: 'filter', code: 'filter_failed', message } as const;
+      ledger.bury(letterOfItem(event, eventIdOf(keyOfEvent(event)), why, atMs), undefined);
+      return;
+    }
+    if (!matched) {
+      counts.filteredOut += 1;
+      return;
+    }
+    const key = keyOfEvent(event);
+    if (key !== undefined && !journal.isNew(key)) {
+      counts.duplicates += 1;
+      return;
+    }
+    ledger.take({ eventId: eventIdOf(key), key, takenAtMs: atMs, event });
+  }
+
+  function noteLag(event: RawEvent, atMs: number): void {
+    const created = event['createdTime'];
+    const createdMs = typeof created === 'string' ? Date.parse(created) : Number.NaN;
+    if (!Number.isNaN(createdMs)) stats.lagMs = Math.max(0, atMs - createdMs);
+  }
+
+  return (items, signal) => {
+    const startedMs = performance.now();
+    const atMs = now();
+    for (const item of items) {
+      if (item.kind === 'event') {
+        takeEvent(item.event, atMs);
+        continue;
+      }
+      counts.malformed += 1;
+      const why = { stage: 'read', code: 'malformed_line', message: item.reason } as const;
+      ledger.bury(letterOfItem(item.text, eventIdOf(undefined), why, atMs), undefined);
+    }
+    const last = items.at(-1);
+    if (last?.kind === 'event') noteLag(last.event, atMs);
+    stats.spent('read', performance.now() - startedMs, items.length);
+    return ledger.open ? undefined : ledger.whenOpen(signal);
+  };
+}

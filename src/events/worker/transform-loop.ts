@@ -1,0 +1,119 @@
+import { coerceError } from '../../errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { fullJitterMs, type Sleep } from '../../lib/retry.ts';
+import { createWakeup } from '../../lib/wakeup.ts';
+import type { Backlog } from '../journal/backlog.ts';
+import type { Pipeline, Processed } from '../pipeline/pipeline.ts';
+import type { Publisher } from '../publish/publisher.ts';
+import type { Job } from '../taken-event.ts';
+
+export interface TransformerOptions {
+  readonly backlog: Backlog;
+  readonly pipeline: Pick<Pipeline, 'process'>;
+  readonly publisher: Pick<Publisher, 'add' | 'room' | 'whenRoom'>;
+  readonly onRejected: (job: Job, why: Extract<Processed, { ok: false }>) => void;
+  readonly onTransformed: (tookMs: number) => void;
+  /** Between two tries while the schema is not there, in milliseconds. */
+  readonly backOff: { readonly baseMs: number; readonly capMs: number };
+  readonly log: Logger;
+  readonly sleep: Sleep;
+}
+
+/** Takes jobs from the backlog, in their order, as far ahead as the publisher has room. */
+export interface Transformer {
+  /** There may be something to do. */
+  wake(): void;
+  paused: boolean;
+  /** A job is between backlog and publisher. */
+  readonly busy: boolean;
+  /** The schema is not there yet: everything waits. */
+  readonly held: boolean;
+  run(signal: AbortSignal): Promise<never>;
+}
+
+/** Sockets and timers have their turn at least this often, in milliseconds. */
+const YIELD_AFTER_MS = 4;
+
+export function createTransformer(options: TransformerOptions): Transformer {
+  const { backlog, pipeline, publisher, onRejected, onTransformed, backOff, log, sleep } = options;
+  const work = createWakeup();
+  let paused = false;
+  let busy = false;
+  let held = false;
+
+  /** Until the event is with the publisher or rejected. */
+  async function transform(job: Job, signal: AbortSignal): Promise<void> {
+    for (let holds = 1; ; holds += 1) {
+      const startedMs = performance.now();
+      const result = await processSafely(job);
+      onTransformed(performance.now() - startedMs);
+      if (result.ok) {
+        job.entry = result.entry;
+        publisher.add(job);
+        return;
+      }
+      if (result.kind === 'reject') {
+        onRejected(job, result);
+        return;
+      }
+      // The event is not to blame: it waits, and all behind it.
+      if (holds === 1) log.warn({ code: result.code }, 'The pipeline cannot work: events wait');
+      held = true;
+      await sleep(fullJitterMs(backOff, holds), signal);
+      held = false;
+    }
+  }
+
+  async function processSafely(job: Job): Promise<Processed> {
+    try {
+      return await pipeline.process(job.event, job.eventId);
+    } catch (error) {
+      // A bug; one event must not hold up the others for ever.
+      return {
+        ok: false,
+        stage: 'transform',
+        kind: 'reject',
+        code: 'pipeline_failed',
+        message: coerceError(error).message,
+        issues: [],
+      };
+    }
+  }
+
+  return {
+    wake: () => work.wake(),
+    get paused() {
+      return paused;
+    },
+    set paused(on) {
+      paused = on;
+      work.wake();
+    },
+    get busy() {
+      return busy;
+    },
+    get held() {
+      return held;
+    },
+    async run(signal) {
+      let yieldedMs = performance.now();
+      for (;;) {
+        busy = false;
+        if (!publisher.room) await publisher.whenRoom(signal);
+        const job = paused ? undefined : backlog.next();
+        if (job === undefined) {
+          await work.wait(signal);
+          continue;
+        }
+        busy = true;
+        if (job.entry === undefined) await transform(job, signal);
+        else publisher.add(job);
+        // Promises alone would keep sockets and timers waiting for as long as there is work.
+        if (performance.now() - yieldedMs > YIELD_AFTER_MS) {
+          await new Promise(setImmediate);
+          yieldedMs = performance.now();
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { Counter, Gauge, Histogram, type Registry } from '../../lib/metrics.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Publisher } from '../publish/publisher.ts';
+import type { PipelineCounts, PipelineStats } from '../telemetry/pipeline-stats.ts';
+import type { StreamReader } from './stream-reader.ts';
+
+export interface PipelineMetricsOptions {
+  readonly registry: Registry;
+  readonly stats: PipelineStats;
+  readonly journal: Journal;
+  readonly publisher: Publisher;
+  readonly reader: StreamReader;
+}
+
+export interface PipelineMetrics {
+  /** An event was accepted so long after it was taken, in milliseconds. */
+  published(latencyMs: number): void;
+}
+
+const COUNTERS: readonly (readonly [keyof PipelineCounts, string])[] = [
+  ['received', 'Events read from the stream'],
+  ['ingested', 'Events that matched the filter and were committed to the journal'],
+  ['published', 'Events that the bus accepted'],
+  ['failed', 'Events that became dead letters'],
+  ['filteredOut', 'Events that the filter left out'],
+  ['malformed', 'Lines of the stream that are no events'],
+  ['duplicates', 'Events dropped because they had been taken before'],
+  ['replayed', 'Dead letters that were taken again'],
+];
+
+/** Publishes the numbers of the pipeline; they are read when somebody scrapes, not when they change. */
+export function createPipelineMetrics(options: PipelineMetricsOptions): PipelineMetrics {
+  const { stats, journal, publisher, reader } = options;
+  const registers = [options.registry];
+
+  function counter(name: string, help: string, read: () => number): void {
+    void new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
+  function gauge(name: string, help: string, read: () => number): void {
+    void new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  for (const [key, help] of COUNTERS) {
+    const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    counter(`pipeline_events_${name}_total`, help, () => stats.counts[key]);
+  }
+  counter('pipeline_bus_calls_total', 'Calls to the bus', () => stats.counts.busCalls);
+  counter(
+    'pipeline_bus_entries_total',
+    'Entries in these calls: divided by them, how full the batches are',
+    () => stats.counts.busEntries,
+  );
+  void new Counter({
+    name: 'pipeline_retries_total',
+    help: 'Events that were sent to the bus again, by the error before',
+    labelNames: ['reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [reason, count] of stats.retries) this.inc({ reason }, count);
+    },
+  });
+  void new Counter({
+    name: 'pipeline_stage_seconds_total',
+    help: 'Time spent in each stage',
+    labelNames: ['stage'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [stage, { ms }] of stats.stages) this.inc({ stage }, ms / 1000);
+    },
+  });
+  void new Counter({
+    name: 'pipeline_stage_events_total',
+    help: 'Events that went through each stage',
+    labelNames: ['stage'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [stage, { events }] of stats.stages) this.inc({ stage }, events);
+    },
+  });
+
+  gauge('pipeline_journal_events', 'Events taken and not settled yet', () => journal.events);
+  gauge('pipeline_journal_letters', 'Dead letters that wait on disk', () => journal.letters);
+  gauge('pipeline_journal_bytes', 'Size of the journal', () => journal.bytes);
+  gauge(
+    'pipeline_journal_oldest_seconds',
+    'Age of the oldest event that is not settled yet',
+    () => journal.oldestAgeMs / 1000,
+  );
+  gauge('pipeline_bus_in_flight', 'Calls to the bus under way', () => publisher.inFlight);
+  gauge(
+    'pipeline_bus_in_flight_limit',
+    'Calls to the bus that may be under way at present',
+    () => publisher.inFlightLimit,
+  );
+  gauge('pipeline_bus_waiting', 'Events ready for the bus', () => publisher.waiting);
+  gauge('pipeline_bus_delayed', 'Events that wait for their next try', () => publisher.delayed);
+  gauge('pipeline_bus_open', '1 while publishing is possible', () => Number(publisher.open));
+  gauge('pipeline_stream_connected', '1 while the event stream is connected', () =>
+    Number(reader.status.state === 'connected'),
+  );
+  counter(
+    'pipeline_stream_connections_total',
+    'Connections to the event stream',
+    () => reader.status.connections,
+  );
+  gauge(
+    'pipeline_stream_lag_seconds',
+    'Age of the event that was read last, when it was read',
+    () => stats.lagMs / 1000,
+  );
+
+  const latency = new Histogram({
+    name: 'pipeline_latency_seconds',
+    help: 'From taken to accepted by the bus',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
+    registers,
+  });
+  return { published: (latencyMs) => latency.observe(latencyMs / 1000) };
+}

@@ -1,0 +1,309 @@
+import { BridgeError } from '../../errors.ts';
+import { createTrouble, errorFacts } from '../../lib/health/availability.ts';
+import type { Health } from '../../lib/health/health.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Registry } from '../../lib/metrics.ts';
+import { sleep as realSleep, type Sleep } from '../../lib/retry.ts';
+import { createBurialLog } from '../dead-letters/burial-log.ts';
+import { type Failure, letterOfJob } from '../dead-letters/letter.ts';
+import { createDeadLetterSender } from '../dead-letters/letter-sender.ts';
+import { createBacklog } from '../journal/backlog.ts';
+import { createLedger, type TakenEvent } from '../journal/group-commit.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { DeadLetterQueue, EventBus, EventSource } from '../ports.ts';
+import { createPublisher } from '../publish/publisher.ts';
+import type { Job } from '../taken-event.ts';
+import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
+import { createIntake } from './intake.ts';
+import { keepRunning } from './keep-running.ts';
+import { createStreamReader } from './stream-reader.ts';
+import { createTransformer } from './transform-loop.ts';
+import { createPipelineMetrics } from './worker-metrics.ts';
+import { describeWorker, type WorkerStatus } from './worker-status.ts';
+
+export interface WorkerOptions {
+  readonly source: EventSource;
+  readonly bus: EventBus;
+  readonly queue: DeadLetterQueue;
+  readonly pipeline: Pipeline;
+  /** Closed by its owner, after `stop`. */
+  readonly journal: Journal;
+  readonly stats: PipelineStats;
+  readonly health: Health;
+  readonly registry: Registry;
+  readonly log: Logger;
+  /** Use this subscription and never create one. */
+  readonly subscriptionId?: string | undefined;
+  /** Upper bound of the back-off between connections to the stream, in milliseconds. */
+  readonly streamRetryMaxMs: number;
+  readonly publish: {
+    readonly lingerMs: number;
+    readonly maxInFlight: number;
+    readonly maxRetries: number;
+    readonly retryBaseMs: number;
+    readonly retryMaxMs: number;
+  };
+  /** Events in memory at once; more wait in the journal. Default 2000. */
+  readonly windowEvents?: number | undefined;
+  /** Their JSON text, in bytes. Default 16 MiB. */
+  readonly windowBytes?: number | undefined;
+  /** How often bus and queue are checked while all is well, in milliseconds. Default one minute. */
+  readonly checkMs?: number | undefined;
+  /** Bounds of every other back-off: queue, schema, disk. Default 1 s to 30 s. */
+  readonly backOff?: { readonly baseMs: number; readonly capMs: number } | undefined;
+  readonly sleep?: Sleep | undefined;
+}
+
+export type WorkerState = 'stopped' | 'running' | 'paused' | 'stopping';
+
+/** Events from the stream to the bus: read, journal, transform, validate, publish, settle. */
+export interface Worker {
+  /** Begins, once; a bus, queue or source that is away is waited for in the background. */
+  start(): void;
+  /**
+   * Stops reading, then publishes what is in memory until the signal aborts. What is left is in
+   * the journal.
+   */
+  stop(signal?: AbortSignal): Promise<void>;
+  /** Publishes nothing more; reading goes on into the journal, so that nothing is missed. */
+  pause(): void;
+  resume(): void;
+  /**
+   * Takes events again that were taken before. Committed when it returns.
+   * @throws BridgeError `worker_not_running`, `journal_full` or `journal_cannot_write`: nothing was taken.
+   */
+  takeAgain(events: readonly TakenEvent[]): void;
+  readonly state: WorkerState;
+  status(): WorkerStatus;
+}
+
+/**
+ * While memory is full the stream is held back after so many events, at most so many milliseconds:
+ * a bus that keeps up is waited for, and with a slow one some 5,000 events a second are still taken.
+ */
+const HOLD_AFTER_EVENTS = 256;
+const HOLD_MS = 50;
+const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { source, bus, queue, pipeline, journal, stats, health, log, publish } = options;
+  const { sleep = realSleep, checkMs, backOff = BACK_OFF } = options;
+  const { counts } = stats;
+  const logBurial = createBurialLog(log);
+  const trouble = (name: string, what: string) =>
+    createTrouble({ what, reporter: health.dependency(name), log });
+  const journalTrouble = trouble('journal', 'The event journal');
+  journalTrouble.up();
+
+  let state: WorkerState = 'stopped';
+  const reading = new AbortController();
+  const running = new AbortController();
+  let loops: Promise<unknown>[] = [];
+  let ingestedAtHold = 0;
+
+  const backlog = createBacklog({
+    journal,
+    maxJobs: options.windowEvents ?? 2000,
+    maxBytes: options.windowBytes ?? 16 * 1024 * 1024,
+  });
+  const ledger = createLedger({
+    journal,
+    trouble: journalTrouble,
+    retryMs: backOff.baseMs,
+    onTaken(jobs, again) {
+      counts[again ? 'replayed' : 'ingested'] += jobs.length;
+      backlog.offer(jobs);
+      transformer.wake();
+    },
+    onLetters: () => sender.wake(),
+    onWrite: (ms, events) => stats.spent('journal', ms, events),
+  });
+  const sender = createDeadLetterSender({
+    journal,
+    queue,
+    trouble: trouble('queue', 'The dead-letter queue'),
+    log,
+    onSent: (seqs) => ledger.sent(seqs),
+    flush: () => ledger.flush(),
+    retry: backOff,
+    checkMs,
+    sleep,
+  });
+  const publisher = createPublisher({
+    bus,
+    trouble: trouble('bus', 'The event bus'),
+    lingerMs: publish.lingerMs,
+    maxInFlight: publish.maxInFlight,
+    retry: {
+      maxRetries: publish.maxRetries,
+      baseMs: publish.retryBaseMs,
+      capMs: publish.retryMaxMs,
+    },
+    onAccepted,
+    onRefused: (job, { code, message }) =>
+      bury(job, { stage: 'publish', code, message, transformed: job.entry }),
+    onRetry: (code) => stats.retried(code),
+    onCall(entries, ms) {
+      counts.busCalls += 1;
+      counts.busEntries += entries;
+      stats.spent('publish', ms, entries);
+    },
+    checkMs,
+    sleep,
+  });
+  const transformer = createTransformer({
+    backlog,
+    pipeline,
+    publisher,
+    onRejected: bury,
+    onTransformed: (ms) => stats.spent('transform', ms, 1),
+    backOff,
+    log,
+    sleep,
+  });
+  const intake = createIntake({ pipeline, journal, ledger, stats });
+  const reader = createStreamReader({
+    source,
+    trouble: trouble('stream', 'The event stream'),
+    subscriptionId: options.subscriptionId,
+    recall: () => journal.recall('subscription'),
+    remember(id) {
+      try {
+        journal.remember('subscription', id);
+      } catch (error) {
+        log.warn(errorFacts(error), 'The subscription is not remembered across a restart');
+      }
+    },
+    onItems: (items, signal) => intake(items, signal) ?? makeWay(signal),
+    retry: {
+      baseMs: Math.min(backOff.baseMs, options.streamRetryMaxMs),
+      capMs: options.streamRetryMaxMs,
+    },
+    sleep,
+  });
+  const metrics = createPipelineMetrics({
+    registry: options.registry,
+    stats,
+    journal,
+    publisher,
+    reader,
+  });
+
+  function onAccepted(jobs: readonly Job[]): void {
+    const nowMs = Date.now();
+    counts.published += jobs.length;
+    for (const job of jobs) {
+      const latencyMs = Math.max(0, nowMs - job.takenAtMs);
+      stats.latency.add(latencyMs);
+      metrics.published(latencyMs);
+      ledger.settle(job.seq);
+      backlog.release(job);
+    }
+    transformer.wake();
+  }
+
+  function bury(job: Job, why: Failure): void {
+    counts.failed += 1;
+    ledger.bury(letterOfJob(job, why, pipeline.versions), job.seq);
+    logBurial(job.eventId, why);
+    backlog.release(job);
+    transformer.wake();
+  }
+
+  /** Waiting a moment for room in memory is cheaper than reading events back from the disk. */
+  function makeWay(signal: AbortSignal): Promise<void> | undefined {
+    const taken = counts.ingested - ingestedAtHold;
+    if (taken < HOLD_AFTER_EVENTS || !backlog.crowded) return undefined;
+    if (!publisher.open || publisher.paused || transformer.held) return undefined;
+    ledger.flush();
+    ingestedAtHold = counts.ingested;
+    return backlog.whenRoomy(signal, HOLD_MS);
+  }
+
+  /** Each part runs in a loop of its own, until its signal. */
+  function run(
+    name: string,
+    part: { run(signal: AbortSignal): Promise<unknown> },
+    { signal }: AbortController,
+  ) {
+    const loop = (signal: AbortSignal) => part.run(signal);
+    return keepRunning({ name, run: loop, signal, restMs: backOff.baseMs, log, sleep });
+  }
+
+  async function drain(signal: AbortSignal): Promise<void> {
+    backlog.loading = false;
+    const isWorking = () =>
+      (backlog.waiting > 0 || transformer.busy) && publisher.open && !transformer.held;
+    while (isWorking()) await sleep(5, signal);
+    await publisher.drain(signal);
+    if (ledger.flush()) await sender.drain(signal);
+  }
+
+  return {
+    start() {
+      if (loops.length > 0) throw new Error('A worker runs once');
+      state = 'running';
+      loops = [
+        run('reader', reader, reading),
+        run('publisher', publisher, running),
+        run('dead letters', sender, running),
+        run('transform', transformer, running),
+      ];
+    },
+    async stop(signal = AbortSignal.timeout(10_000)) {
+      if (state === 'stopped' || state === 'stopping') return;
+      const wasPaused = state === 'paused';
+      state = 'stopping';
+      reading.abort(new Error('The worker stops'));
+      ledger.flush();
+      try {
+        // Paused, nothing new is sent, but answers to calls under way still settle their events.
+        await (wasPaused ? publisher.drain(signal) : drain(signal));
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        log.warn({ left: journal.events }, 'Not all events were published before the stop');
+      } finally {
+        running.abort(new Error('The worker stops'));
+        publisher.stop();
+        await Promise.all(loops);
+        ledger.flush();
+        ledger.stop();
+        state = 'stopped';
+      }
+    },
+    pause() {
+      if (state !== 'running') return;
+      state = 'paused';
+      transformer.paused = true;
+      publisher.paused = true;
+      log.info('The worker is paused: events go to the journal only');
+    },
+    resume() {
+      if (state !== 'paused') return;
+      state = 'running';
+      publisher.paused = false;
+      transformer.paused = false;
+      log.info('The worker is resumed');
+    },
+    takeAgain(events) {
+      if (state !== 'running' && state !== 'paused') {
+        throw new BridgeError('The worker is not running: it takes no events', {
+          code: 'worker_not_running',
+          kind: 'systemic',
+        });
+      }
+      if (journal.full) {
+        throw new BridgeError('The journal is full: publish or settle what is in it first', {
+          code: 'journal_full',
+          kind: 'retry',
+        });
+      }
+      ledger.takeAgain(events);
+    },
+    get state() {
+      return state;
+    },
+    status: () => describeWorker(state, { reader, transformer, publisher, sender, journal, stats }),
+  };
+}

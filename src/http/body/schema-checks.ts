@@ -1,0 +1,124 @@
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { Problem, type ProblemDetail } from '../problem.ts';
+import type { JsonSchema } from '../route.ts';
+
+const addFormats = formats.default;
+
+const MAX_REPORTED = 50;
+/** Every fault of a larger body would cost more memory than the body itself: only the first. */
+const REPORT_ALL_BELOW_BYTES = 65_536;
+
+/** Compiles the schemas of the routes, each once. */
+export interface Validation {
+  /** @returns a check that yields the typed parameters, or throws Problem 400 with every fault. */
+  query(
+    schema: JsonSchema | undefined,
+  ): (search: URLSearchParams) => Readonly<Record<string, unknown>>;
+  /** @returns a check that throws Problem 400. */
+  body(schema: JsonSchema): (value: unknown, bytes: number) => void;
+}
+
+export function createValidation(): Validation {
+  const common = { strict: true, allowUnionTypes: true } as const;
+  const ofQuery = new Ajv2020({
+    ...common,
+    allErrors: true,
+    coerceTypes: true,
+    useDefaults: true,
+  });
+  const ofBody = new Ajv2020(common);
+  const ofBodyThorough = new Ajv2020({ ...common, allErrors: true });
+  for (const ajv of [ofQuery, ofBody, ofBodyThorough]) addFormats(ajv);
+
+  return {
+    query(schema) {
+      const validate = schema === undefined ? undefined : ofQuery.compile(schema);
+      const allowed = new Set(Object.keys((schema?.['properties'] as object | undefined) ?? {}));
+      return (search) => checkQuery(search, allowed, validate);
+    },
+    body(schema) {
+      const validate = ofBody.compile(schema);
+      let thorough: ValidateFunction | undefined;
+      return (value, bytes) => {
+        if (validate(value)) return;
+        let errors = validate.errors;
+        if (bytes <= REPORT_ALL_BELOW_BYTES) {
+          thorough ??= ofBodyThorough.compile(schema);
+          thorough(value);
+          errors = thorough.errors ?? errors;
+        }
+        throw invalid('invalid_body', 'body', (errors ?? []).map(bodyDetail));
+      };
+    },
+  };
+}
+
+function checkQuery(
+  search: URLSearchParams,
+  allowed: ReadonlySet<string>,
+  validate: ValidateFunction | undefined,
+): Readonly<Record<string, unknown>> {
+  const values = Object.create(null) as Record<string, unknown>;
+  const errors: ProblemDetail[] = [];
+  for (const [name, value] of search) {
+    if (!allowed.has(name)) {
+      const list = allowed.size === 0 ? 'this route takes none' : [...allowed].join(', ');
+      errors.push({
+        where: name.slice(0, 100),
+        message: `is not a query parameter of this route; allowed: ${list}`,
+      });
+    } else if (name in values) {
+      errors.push({ where: name, message: 'must be given once' });
+    } else {
+      values[name] = value;
+    }
+  }
+  if (validate !== undefined && !validate(values)) {
+    errors.push(...(validate.errors ?? []).map(queryDetail));
+  }
+  if (errors.length > 0) throw invalid('invalid_query', 'query', errors);
+  return values;
+}
+
+function invalid(code: string, part: string, errors: readonly ProblemDetail[]): Problem {
+  const count = errors.length === 1 ? 'one fault' : `${errors.length} faults`;
+  const first = errors[0];
+  const example = first === undefined ? '' : `: ${first.where} ${first.message}`;
+  return new Problem(
+    400,
+    code,
+    `The ${part} has ${count}${errors.length > 1 ? ', first' : ''}${example}.`,
+    {
+      errors: errors.slice(0, MAX_REPORTED),
+    },
+  );
+}
+
+function queryDetail(error: ErrorObject): ProblemDetail {
+  const missing = (error.params as { missingProperty?: string }).missingProperty;
+  return missing === undefined
+    ? { where: error.instancePath.slice(1), message: messageOf(error) }
+    : { where: missing, message: 'is required' };
+}
+
+function bodyDetail(error: ErrorObject): ProblemDetail {
+  return { where: error.instancePath.slice(0, 200) || '/', message: messageOf(error) };
+}
+
+/** AJV's words, completed with what is allowed. */
+function messageOf(error: ErrorObject): string {
+  const params = error.params as {
+    allowedValues?: readonly unknown[];
+    allowedValue?: unknown;
+    additionalProperty?: string;
+  };
+  const message = error.message ?? 'is not valid';
+  if (params.allowedValues !== undefined) return `${message}: ${params.allowedValues.join(', ')}`;
+  if (params.allowedValue !== undefined)
+    return `${message}: ${JSON.stringify(params.allowedValue)}`;
+  if (params.additionalProperty !== undefined) {
+    return `${message}: ${params.additionalProperty.slice(0, 100)}`;
+  }
+  return message;
+}

@@ -1,0 +1,230 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import helmet from 'helmet';
+import { ConfigError } from '../errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Authentication } from './auth/authentication.ts';
+import { createJsonBodyReader } from './body/json-body.ts';
+import { createValidation } from './body/schema-checks.ts';
+import type { Caller, Exchanges } from './exchange.ts';
+import type { HttpLimits } from './limits/http-limits.ts';
+import type { LoopMonitor } from './limits/loop-monitor.ts';
+import { createTurns } from './limits/loop-turns.ts';
+import { addressKey, createRateLimit } from './limits/rate-limit.ts';
+import { Problem } from './problem.ts';
+import { problemOf, writeProblem } from './problem-of-error.ts';
+import type { Route } from './route.ts';
+import { createOperation } from './route-handler.ts';
+import type { HttpMetrics } from './telemetry/http-metrics.ts';
+import { createRequestLog, pathOf } from './telemetry/request-log.ts';
+
+export interface ApplicationOptions {
+  readonly routes: readonly Route[];
+  readonly limits: HttpLimits;
+  /** Express `trust proxy` as text: `false`, `true`, a number of hops, or addresses. */
+  readonly trustProxy: string;
+  readonly authentication: Pick<Authentication, 'authenticate' | 'schemes'>;
+  readonly exchanges: Exchanges;
+  readonly metrics: HttpMetrics;
+  readonly loop: LoopMonitor;
+  readonly log: Logger;
+}
+
+/**
+ * The way of a request: identified and logged; probes answered; turned away under overload; then,
+ * per route: who calls, how often, what (content type, query, body), the use case, its answer.
+ */
+export function createApplication(options: ApplicationOptions): Express {
+  const { routes, limits, exchanges, metrics } = options;
+  const app = express();
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing');
+  app.set('query parser', false);
+  trustProxy(app, options.trustProxy);
+
+  const logRequest = createRequestLog({ log: options.log, exchanges });
+  app.use((request, response, next) => {
+    metrics.observe(exchanges.open(request, response));
+    logRequest(request, response);
+    next();
+  });
+  app.use(
+    helmet({
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+      },
+      // Whoever terminates TLS decides about HSTS.
+      strictTransportSecurity: false,
+    }),
+  );
+  app.use(requireHost);
+
+  const rateLimit = createRateLimit({
+    perMinute: limits.perMinute,
+    keyOf(request) {
+      const name = exchanges.of(request).caller?.name;
+      return name === undefined ? addressKey(request.ip) : `caller:${name}`;
+    },
+  });
+  const parts = {
+    validation: createValidation(),
+    bodies: createJsonBodyReader({
+      maxBytes: limits.bodyBytes,
+      timeoutMs: limits.bodyTimeoutMs,
+      maxHeldBytes: limits.heldBodyBytes,
+    }),
+    maxJsonDepth: limits.jsonDepth,
+    turns: createTurns(),
+    exchanges,
+  };
+
+  const enter =
+    (route: Route): RequestHandler =>
+    (request, _response, next) => {
+      exchanges.of(request).route = route;
+      next();
+    };
+  const authorize =
+    (route: Route): RequestHandler =>
+    async (request, _response, next) => {
+      if (route.role !== 'public') {
+        const caller = await options.authentication.authenticate(request, request.ip);
+        exchanges.of(request).caller = caller;
+        if (!caller.roles.has(route.role)) throw roleMissing(route.role, caller);
+      }
+      next();
+    };
+  const operation = (route: Route): RequestHandler => createOperation({ ...parts, route });
+
+  for (const route of routes.filter(({ probe }) => probe === true)) {
+    app[route.method](route.path, enter(route), operation(route));
+  }
+  app.use(async (_request, _response, next) => {
+    await parts.turns();
+    next();
+  });
+  app.use(turnAwayUnderOverload(options));
+  for (const route of routes.filter(({ probe }) => probe !== true)) {
+    app[route.method](route.path, enter(route), authorize(route), rateLimit, operation(route));
+  }
+  for (const path of new Set(routes.map((route) => route.path))) {
+    app.all(path, rateLimit, refuseMethod(routes.filter((route) => route.path === path)));
+  }
+  app.use(rateLimit, () => {
+    throw new Problem(
+      404,
+      'not_found',
+      'There is nothing here. GET /openapi.json lists all routes.',
+    );
+  });
+
+  const onError: ErrorRequestHandler = (error: unknown, request, response, _next) =>
+    failExchange(exchanges, request, response, error);
+  app.use(onError);
+  return app;
+}
+
+/** Answers a failed request as a problem, whatever was thrown, and leaves it to the log. */
+export function failExchange(
+  exchanges: Exchanges,
+  request: IncomingMessage,
+  response: ServerResponse,
+  thrown: unknown,
+): void {
+  const problem = problemOf(thrown);
+  response.err = thrown instanceof Error ? thrown : problem;
+  const { requestId } = exchanges.of(request);
+  writeProblem(response, problem, { instance: pathOf(request), requestId });
+}
+
+const TELL_EVERY_MS = 5000;
+
+/** Refuses early and cheaply; the log gets a number now and then instead of a line for each. */
+function turnAwayUnderOverload(
+  options: Pick<ApplicationOptions, 'limits' | 'metrics' | 'loop' | 'exchanges' | 'log'>,
+): RequestHandler {
+  const { limits, metrics, loop, exchanges, log } = options;
+  let untold = 0;
+  let toldAtMs = -Infinity;
+
+  function tell(reason: string): void {
+    untold += 1;
+    if (performance.now() - toldAtMs < TELL_EVERY_MS) return;
+    log.warn({ requests: untold, reason, loopDelayMs: Math.round(loop.delayMs) }, 'Overloaded');
+    untold = 0;
+    toldAtMs = performance.now();
+  }
+
+  return (request, response, next) => {
+    // The caller left while the request waited for its turn: no 'close' would end its being in flight.
+    if (response.destroyed) return;
+    const lateLoop = limits.loopDelayMs > 0 && loop.delayMs > limits.loopDelayMs;
+    if (lateLoop || metrics.inFlight >= limits.inFlight) {
+      const reason = lateLoop ? 'event_loop' : 'in_flight';
+      exchanges.of(request).turnedAway = true;
+      metrics.turnedAway(reason);
+      tell(reason);
+      throw new Problem(503, 'overloaded', 'Too much to do at the moment; try again shortly.', {
+        headers: { 'retry-after': '1' },
+      });
+    }
+    metrics.inFlight += 1;
+    response.once('close', () => {
+      metrics.inFlight -= 1;
+    });
+    next();
+  };
+}
+
+const requireHost: RequestHandler = (request, _response, next) => {
+  if (request.headers.host === undefined && request.httpVersion === '1.1') {
+    throw new Problem(400, 'malformed_request', 'The Host header is missing.');
+  }
+  next();
+};
+
+/** Answers OPTIONS, and any method that the path does not have. */
+function refuseMethod(routes: readonly Route[]): RequestHandler {
+  const methods = new Set(routes.map(({ method }) => method.toUpperCase()));
+  if (methods.has('GET')) methods.add('HEAD');
+  const allow = [...methods, 'OPTIONS'].join(', ');
+  return (request, response) => {
+    if (request.method === 'OPTIONS') {
+      response.status(204).set('allow', allow).end();
+      return;
+    }
+    throw new Problem(405, 'method_not_allowed', `${request.path} takes ${allow}.`, {
+      headers: { allow },
+    });
+  };
+}
+
+function roleMissing(role: string, caller: Caller): Problem {
+  const has = [...caller.roles].join(', ') || 'none';
+  return new Problem(
+    403,
+    'role_missing',
+    `This route needs the role "${role}"; the caller's roles: ${has}.`,
+    { headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${role}"` } },
+  );
+}
+
+function trustProxy(app: Express, text: string): void {
+  const value = text.trim();
+  try {
+    if (value === 'true' || value === 'false') app.set('trust proxy', value === 'true');
+    else if (/^\d+$/.test(value)) app.set('trust proxy', Number(value));
+    else
+      app.set(
+        'trust proxy',
+        value.split(',').map((part) => part.trim()),
+      );
+  } catch (error) {
+    throw new ConfigError(
+      [
+        `TRUST_PROXY: found ${JSON.stringify(value)}; allowed: false, true, a number of hops, or addresses`,
+      ],
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,78 @@
+import type { RequestHandler } from 'express';
+import { ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
+import { LRUCache } from 'lru-cache';
+import { Problem } from '../problem.ts';
+
+const WINDOW_MS = 60_000;
+const MAX_KEYS = 100_000;
+
+/** Hits per key and minute. Bounded: the key that was quiet for longest goes first. */
+export interface HitCounter {
+  /** @returns hits of this key in its running minute, this one included, and the minute's end. */
+  hit(key: string): { hits: number; endsMs: number };
+  forget(key: string): void;
+}
+
+export function createHitCounter(now: () => number = Date.now): HitCounter {
+  // With `max` in place of `maxSize` it would take 3 MB before the first key comes.
+  const windows = new LRUCache<string, { hits: number; endsMs: number }>({
+    maxSize: MAX_KEYS,
+    sizeCalculation: () => 1,
+  });
+  return {
+    hit(key) {
+      let window = windows.get(key);
+      if (window === undefined || window.endsMs <= now()) {
+        window = { hits: 0, endsMs: now() + WINDOW_MS };
+        windows.set(key, window);
+      }
+      window.hits += 1;
+      return window;
+    },
+    forget: (key) => void windows.delete(key),
+  };
+}
+
+/** Whoever sits behind this address; an IPv6 subscriber has a whole subnet. */
+export function addressKey(address: string | undefined): string {
+  return `address:${address === undefined ? '' : ipKeyGenerator(address)}`;
+}
+
+/** A number of requests per minute for each key; `RateLimit-*` headers tell how many are left. */
+export function createRateLimit(options: {
+  perMinute: number;
+  keyOf: (request: Parameters<RequestHandler>[0]) => string;
+  now?: () => number;
+}): RequestHandler {
+  const counter = createHitCounter(options.now);
+  const store: Store = {
+    localKeys: true,
+    increment(key) {
+      const { hits, endsMs } = counter.hit(key);
+      return { totalHits: hits, resetTime: new Date(endsMs) };
+    },
+    decrement: () => undefined,
+    resetKey: (key) => counter.forget(key),
+  };
+  return rateLimit({
+    windowMs: WINDOW_MS,
+    limit: options.perMinute,
+    skip: () => options.perMinute === 0,
+    standardHeaders: 'draft-6',
+    legacyHeaders: false,
+    keyGenerator: options.keyOf,
+    store,
+    // Its checks write to the console; `trust proxy` is a setting here, said by the operator.
+    validate: false,
+    handler(_request, _response, next) {
+      // The library has set Retry-After.
+      next(
+        new Problem(
+          429,
+          'rate_limited',
+          `More than ${options.perMinute} requests in a minute by this caller.`,
+        ),
+      );
+    },
+  });
+}

@@ -1,0 +1,111 @@
+import type { Request, RequestHandler, Response } from 'express';
+import type { JsonBodyReader } from './body/json-body.ts';
+import { parseJson } from './body/json-guard.ts';
+import type { Validation } from './body/schema-checks.ts';
+import { type Exchanges, hasBody, headerOf } from './exchange.ts';
+import type { Turns } from './limits/loop-turns.ts';
+import { Problem } from './problem.ts';
+import type { Answer, Route } from './route.ts';
+
+/**
+ * The Express handler of one route: checks content type, query and body, calls the use case,
+ * writes its answer. Schemas are compiled here, once.
+ */
+export function createOperation(options: {
+  route: Route;
+  validation: Validation;
+  bodies: JsonBodyReader;
+  maxJsonDepth: number;
+  turns: Turns;
+  exchanges: Exchanges;
+}): RequestHandler {
+  const { route, bodies, exchanges } = options;
+  const checkQuery = options.validation.query(route.query);
+  const checkBody = route.body === undefined ? undefined : options.validation.body(route.body);
+  const accepted = [...(checkBody === undefined ? [] : [JSON_TYPE]), ...(route.streams ?? [])];
+
+  /** The bytes of a JSON body; `undefined` when there is none, or the handler reads it itself. */
+  async function receive(request: Request, response: Response): Promise<Buffer | undefined> {
+    if (hasBody(request)) {
+      if (accepted.length === 0) {
+        throw new Problem(400, 'body_not_expected', 'This route takes no body.');
+      }
+      const type = acceptedType(request, accepted);
+      if (type !== JSON_TYPE || checkBody === undefined) {
+        exchanges.of(request).streaming = true;
+        askForBody(request, response);
+        return undefined;
+      }
+      const bytes = await bodies.read(request, response, () => askForBody(request, response));
+      if (bytes.length > 0) return bytes;
+    }
+    if (checkBody === undefined || route.bodyOptional === true) return undefined;
+    throw new Problem(400, 'body_missing', `This route needs a body of type ${JSON_TYPE}.`);
+  }
+
+  return async (request, response) => {
+    const exchange = exchanges.of(request);
+    const { signal } = exchange.abort;
+    const search = request.originalUrl.split('?').slice(1).join('?');
+    const query = checkQuery(new URLSearchParams(search));
+    const bytes = await receive(request, response);
+    // While it waited for its body, others may have come.
+    if (bytes !== undefined) await options.turns();
+    signal.throwIfAborted();
+    const body = bytes === undefined ? undefined : parseJson(bytes, options.maxJsonDepth);
+    if (bytes !== undefined) checkBody?.(body, bytes.length);
+    const answer = await route.handle({
+      query,
+      params: request.params as Record<string, string>,
+      body,
+      request,
+      response,
+      signal,
+      log: request.log,
+      requestId: exchange.requestId,
+      traceparent: exchange.trace.traceparent,
+      roles: exchange.caller?.roles ?? new Set(),
+    });
+    if (answer !== undefined) writeAnswer(response, answer);
+  };
+}
+
+const JSON_TYPE = 'application/json';
+
+/** The media type of the body, in lower case. @throws Problem 415 that says what is allowed. */
+function acceptedType(request: Request, accepted: readonly string[]): string {
+  const unsupported = (detail: string, code = 'unsupported_media_type') =>
+    new Problem(415, code, `${detail} Allowed: ${accepted.join(', ')}, in UTF-8, not compressed.`, {
+      headers: { accept: accepted.join(', '), 'accept-encoding': 'identity' },
+    });
+  const header = headerOf(request, 'content-type');
+  if (header === undefined) throw unsupported('The request has a body without Content-Type.');
+  const [type = '', ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
+  if (!accepted.includes(type)) throw unsupported('This Content-Type is not accepted here.');
+  for (const parameter of parameters) {
+    const charset = /^charset="?([^"]*)"?$/.exec(parameter)?.[1];
+    if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8') {
+      throw unsupported('This charset is not accepted.', 'unsupported_charset');
+    }
+  }
+  const encoding = headerOf(request, 'content-encoding')?.trim().toLowerCase();
+  if (encoding !== undefined && encoding !== '' && encoding !== 'identity') {
+    throw unsupported('This Content-Encoding is not accepted.', 'unsupported_encoding');
+  }
+  return type;
+}
+
+/** A caller that sent `Expect: 100-continue` sends its body only now, when it is wanted. */
+function askForBody(request: Request, response: Response): void {
+  if (headerOf(request, 'expect') !== undefined) response.writeContinue();
+}
+
+function writeAnswer(response: Response, answer: Answer): void {
+  // Whoever expired this exchange has answered already.
+  if (response.headersSent || response.destroyed) return;
+  response.status(answer.status);
+  if (answer.headers !== undefined) response.set(answer.headers);
+  if (answer.body === undefined) response.end();
+  else if (typeof answer.body === 'string') response.send(answer.body);
+  else response.json(answer.body);
+}

@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Scheme } from '../auth/authentication.ts';
+import type { Call, Route } from '../route.ts';
+import { createOpenApiDocument, type OpenApiDocument } from './openapi.ts';
+import type { About } from './probe-routes.ts';
+
+const tag = 'Documents';
+
+/**
+ * `GET /openapi.json`, and `GET /docs` to browse and try it: swagger-ui from our own address, so
+ * that it works offline and under a policy that allows no inline script and no other origin.
+ */
+export function documentationRoutes(options: {
+  readonly about: About;
+  readonly routes: readonly Route[];
+  readonly schemes: readonly Scheme[];
+}): Route[] {
+  let document: OpenApiDocument | undefined;
+  const openapi: Route = {
+    method: 'get',
+    path: '/openapi.json',
+    role: 'public',
+    operationId: 'openapi',
+    summary: 'This document',
+    tag,
+    quiet: true,
+    responses: { 200: { description: 'OpenAPI 3.1', schema: { type: 'object' } } },
+    async handle() {
+      document ??= createOpenApiDocument({ ...options, routes: [...options.routes, openapi] });
+      return { status: 200, headers: { 'cache-control': 'no-cache' }, body: document };
+    },
+  };
+  return [openapi, ...browserRoutes()];
+}
+
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const START = `SwaggerUIBundle({
+  url: '/openapi.json',
+  dom_id: '#swagger-ui',
+  deepLinking: true,
+  validatorUrl: 'none',
+});
+`;
+
+function browserRoutes(): Route[] {
+  const packageFile = fileURLToPath(import.meta.resolve('swagger-ui-dist/package.json'));
+  const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
+  // The version is part of the path, so that a browser may keep the files for ever.
+  const assets = `/docs/${version}`;
+  const page = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Interaction Bridge</title>
+    <link rel="icon" href="data:,">
+    <link rel="stylesheet" href="${assets}/swagger-ui.css">
+  </head>
+  <body>
+    <div id="swagger-ui"></div>
+    <script src="${assets}/swagger-ui-bundle.js"></script>
+    <script src="/docs/start.js"></script>
+  </body>
+</html>
+`;
+  return [
+    text('/docs', 'docs', 'text/html; charset=utf-8', page),
+    text('/docs/start.js', 'docsStart', 'text/javascript; charset=utf-8', START),
+    file(`${assets}/swagger-ui.css`, 'docsStyle'),
+    file(`${assets}/swagger-ui-bundle.js`, 'docsScript'),
+  ];
+}
+
+function text(path: string, operationId: string, type: string, body: string): Route {
+  return asset(path, operationId, async () => ({
+    status: 200,
+    body,
+    headers: {
+      'content-type': type,
+      'cache-control': 'no-cache',
+      'content-security-policy': POLICY,
+    },
+  }));
+}
+
+function file(path: string, operationId: string): Route {
+  const source = fileURLToPath(
+    import.meta.resolve(`swagger-ui-dist/${path.slice(path.lastIndexOf('/') + 1)}`),
+  );
+  return asset(path, operationId, async ({ response }) => {
+    await new Promise<void>((resolve, reject) => {
+      response.sendFile(source, { immutable: true, maxAge: '365d', dotfiles: 'allow' }, (error) => {
+        // A browser that leaves in the middle is no failure of ours.
+        if (error === undefined || error === null || response.destroyed) resolve();
+        else reject(error);
+      });
+    });
+    return undefined;
+  });
+}
+
+function asset(
+  path: string,
+  operationId: string,
+  handle: (call: Call) => ReturnType<Route['handle']>,
+): Route {
+  return {
+    method: 'get',
+    path,
+    role: 'public',
+    operationId,
+    summary: 'Part of the documents page',
+    tag,
+    quiet: true,
+    undocumented: true,
+    responses: { 200: { description: 'As it is' } },
+    handle,
+  };
+}

@@ -1,0 +1,185 @@
+import type { RecordImporter } from '../../../attributes/import-records.ts';
+import type { MapResult, RecordMapper } from '../../../attributes/map-records.ts';
+import { Problem } from '../../problem.ts';
+import { problemOf } from '../../problem-of-error.ts';
+import type { Answer, Call, Route } from '../../route.ts';
+import { orgIdSchema } from '../attributes-route.ts';
+import { importLines } from './import-stream.ts';
+import { mapAnswerSchema, mapExample, mapProblemSchema } from './map-schemas.ts';
+
+interface MapBody {
+  readonly orgId: string;
+  readonly records: readonly unknown[];
+}
+
+/** CRM records in, the fate of every record out: one JSON document, or a stream of JSON lines. */
+export function createMapRoute(options: {
+  readonly mapper: RecordMapper;
+  readonly importer: RecordImporter;
+  /** In one JSON request. */
+  readonly maxRecords: number;
+}): Route {
+  const { mapper, importer, maxRecords } = options;
+
+  return {
+    method: 'post',
+    path: '/map',
+    role: 'map',
+    operationId: 'mapRecords',
+    summary: 'Write CRM records to Genesys Cloud as custom interaction attributes',
+    description:
+      'Checks our permission, resolves the definitions of the organisation and its ancestors, maps and validates each record, writes in batches, and says what became of every record. ' +
+      'With `Content-Type: application/x-ndjson` and `?orgId=` one record per line, any number of them: the answer is a stream of JSON lines `{"progress"}`, `{"rejected"}`, `{"failed"}`, `{"superseded"}`, and `{"summary"}` last. Read the answer while you send.',
+    tag: 'Attributes',
+    query: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        orgId: { ...orgIdSchema, description: `${orgIdSchema.description}; only for NDJSON` },
+        mode: {
+          type: 'string',
+          enum: ['lenient', 'strict'],
+          default: 'lenient',
+          description: 'strict: one bad record and nothing is written (JSON only)',
+        },
+        dryRun: {
+          type: 'boolean',
+          default: false,
+          description: 'Does everything but write',
+        },
+        skipUnchanged: {
+          type: 'boolean',
+          default: false,
+          description: 'Leaves out records that Genesys has like this already',
+        },
+      },
+    },
+    body: {
+      type: 'object',
+      required: ['orgId', 'records'],
+      additionalProperties: false,
+      properties: {
+        orgId: orgIdSchema,
+        records: {
+          type: 'array',
+          minItems: 1,
+          maxItems: maxRecords,
+          items: {},
+          description: 'CRM records; what is wrong with one of them is said in `rejected`',
+        },
+      },
+    },
+    streams: ['application/x-ndjson'],
+    responses: {
+      200: {
+        description: 'Every record is written, unchanged or superseded; or the stream of an import',
+        schema: mapAnswerSchema,
+        mediaTypes: ['application/x-ndjson'],
+        example: mapExample.answer,
+      },
+      207: {
+        description: 'Some records are written; the lists say which',
+        schema: mapAnswerSchema,
+      },
+      400: { description: 'Malformed, or no record could be written', problem: mapProblemSchema },
+      403: { description: 'We lack a permission in Genesys Cloud', problem: mapProblemSchema },
+      422: {
+        description: 'The tree above the organisation is too deep',
+        problem: mapProblemSchema,
+      },
+      502: {
+        description: 'Genesys Cloud failed; nothing is known to be written',
+        problem: mapProblemSchema,
+      },
+      503: {
+        description:
+          'Genesys Cloud asks to wait, or the service stops; nothing is known to be written',
+        problem: mapProblemSchema,
+      },
+      504: { description: 'Genesys Cloud did not answer in time', problem: mapProblemSchema },
+    },
+    example: mapExample.body,
+    handle: (call) => (call.body === undefined ? importStream(call) : mapBody(call)),
+  };
+
+  async function mapBody(call: Call): Promise<Answer> {
+    const { orgId, records } = call.body as MapBody;
+    const { query, signal, log } = call;
+    if (query['orgId'] !== undefined && query['orgId'] !== orgId) {
+      throw invalidQuery('orgId', 'differs from that of the body; in JSON it stands in the body');
+    }
+    const strict = query['mode'] === 'strict';
+    const result = await mapper.map({
+      orgId,
+      records,
+      strict,
+      dryRun: query['dryRun'] === true,
+      skipUnchanged: query['skipUnchanged'] === true,
+      signal,
+      log,
+    });
+    return answerOf(result, strict);
+  }
+
+  async function importStream(call: Call): Promise<undefined> {
+    const { query, signal, log } = call;
+    const { orgId } = query;
+    if (typeof orgId !== 'string') throw invalidQuery('orgId', 'is required for NDJSON');
+    if (query['mode'] === 'strict') {
+      throw invalidQuery('mode', 'strict needs the whole request at hand: send it as JSON');
+    }
+    const opened = await importer.open({
+      orgId,
+      dryRun: query['dryRun'] === true,
+      skipUnchanged: query['skipUnchanged'] === true,
+      signal,
+      log,
+    });
+    await importLines(opened, call);
+  }
+}
+
+/** 200 = all, 207 = some; when nothing was written a problem with the same lists. */
+function answerOf({ answer, failure, refused }: MapResult, strict: boolean): Answer {
+  if (answer.success) return { status: 200, body: answer };
+  const members = { ...answer };
+  if (strict && answer.rejected.length > 0) {
+    throw new Problem(
+      400,
+      'strict_mode_rejected',
+      `${answer.rejected.length} records were rejected, so nothing was written (mode=strict).`,
+      { members },
+    );
+  }
+  const stopped = failure === undefined ? undefined : problemOf(failure);
+  if (answer.processed + answer.unchanged > 0) {
+    const error = stopped && { code: stopped.code, message: stopped.message };
+    return { status: 207, body: error === undefined ? answer : { ...answer, error } };
+  }
+  if (stopped !== undefined) {
+    const detail = `No record is known to be written: ${stopped.message}`;
+    throw new Problem(stopped.status, stopped.code, detail, {
+      cause: failure,
+      headers: stopped.headers,
+      members: { ...stopped.members, ...members },
+    });
+  }
+  if (answer.failed.length === 0) {
+    throw new Problem(400, 'no_valid_record', 'No record was valid; nothing was written.', {
+      members,
+    });
+  }
+  throw refused
+    ? new Problem(400, 'genesys_refused_records', 'Genesys refused every valid record.', {
+        members,
+      })
+    : new Problem(502, 'genesys_write_failed', 'Genesys did not write any of the records.', {
+        members,
+      });
+}
+
+function invalidQuery(parameter: string, message: string): Problem {
+  return new Problem(400, 'invalid_query', `The query is wrong: ${parameter} ${message}.`, {
+    errors: [{ where: parameter, message }],
+  });
+}

@@ -1,0 +1,151 @@
+import type { JsonSchema } from '../../route.ts';
+
+const index = {
+  type: 'integer',
+  minimum: 0,
+  description: 'Position in `records`, from 0',
+} as const;
+const id = { type: 'string', description: 'Entity id: `ticketId`, else `id`' } as const;
+
+const lists = {
+  success: { type: 'boolean', description: 'Nothing was rejected, nothing failed' },
+  processed: {
+    type: 'integer',
+    minimum: 0,
+    description: 'Records written; with dryRun those that would have been',
+  },
+  allowedAttributes: { type: 'array', items: { type: 'string' } },
+  rejected: {
+    type: 'array',
+    description: 'Not sent, because something is wrong with them',
+    items: {
+      type: 'object',
+      required: ['index', 'id', 'errors'],
+      properties: {
+        index,
+        id: { type: ['string', 'null'] },
+        errors: {
+          type: 'array',
+          items: {
+            type: 'object',
+            required: ['attribute', 'rule', 'message'],
+            properties: {
+              attribute: {
+                type: 'string',
+                description: 'The attribute; `id` or `record` for what concerns the whole record',
+              },
+              rule: { type: 'string' },
+              message: { type: 'string' },
+            },
+          },
+        },
+      },
+    },
+  },
+  failed: {
+    type: 'array',
+    description: 'Good, but not written',
+    items: {
+      type: 'object',
+      required: ['index', 'id', 'error', 'code', 'attempted'],
+      properties: {
+        index,
+        id,
+        error: { type: 'string' },
+        code: { type: 'string' },
+        attempted: { type: 'boolean', description: 'false: it was never sent' },
+      },
+    },
+  },
+  superseded: {
+    type: 'array',
+    description: 'Not sent, because a later record has the same id',
+    items: {
+      type: 'object',
+      required: ['index', 'id', 'by'],
+      properties: { index, id, by: { ...index, description: 'Position of the later record' } },
+    },
+  },
+  unchanged: {
+    type: 'integer',
+    minimum: 0,
+    description: 'Not sent, because Genesys has them like this already (skipUnchanged)',
+  },
+  skippedAttributes: {
+    type: 'array',
+    description: 'Attributes that are not allowed for the organisation; they were left out',
+    items: {
+      type: 'object',
+      required: ['attribute', 'records'],
+      properties: { attribute: { type: 'string' }, records: { type: 'integer', minimum: 1 } },
+    },
+  },
+  warnings: {
+    type: 'array',
+    items: { type: 'string' },
+    description: 'What is wrong with definitions, such as rules of an unknown type',
+  },
+  written: {
+    type: 'array',
+    description: 'Exactly what was written; only there when not everything was',
+    items: { type: 'object', required: ['index', 'id'], properties: { index, id } },
+  },
+  dryRun: { type: 'boolean' },
+} as const;
+
+export const mapAnswerSchema: JsonSchema = {
+  type: 'object',
+  required: [
+    'success',
+    'processed',
+    'allowedAttributes',
+    'rejected',
+    'failed',
+    'superseded',
+    'unchanged',
+    'skippedAttributes',
+    'warnings',
+  ],
+  properties: {
+    ...lists,
+    error: {
+      type: 'object',
+      description: 'Why the rest was not written',
+      required: ['code', 'message'],
+      properties: { code: { type: 'string' }, message: { type: 'string' } },
+    },
+  },
+};
+
+/** A problem (RFC 9457) with the same lists, once records were looked at. */
+export const mapProblemSchema: JsonSchema = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'code', 'detail'],
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    code: { type: 'string' },
+    detail: { type: 'string' },
+    missingPermission: { type: 'string' },
+    ...lists,
+  },
+};
+
+export const mapExample = {
+  body: {
+    orgId: 'acme-emea',
+    records: [{ ticketId: 'T1001', priority: 'high', sourceChannel: 'web' }],
+  },
+  answer: {
+    success: true,
+    processed: 1,
+    allowedAttributes: ['crm_channel_source', 'crm_ticket_id', 'crm_ticket_priority'],
+    rejected: [],
+    failed: [],
+    superseded: [],
+    unchanged: 0,
+    skippedAttributes: [],
+    warnings: [],
+  },
+} as const;

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { unwatchFile, watchFile } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Logger } from '../logger.ts';
+
+export interface LiveFileOptions<T> {
+  readonly path: string;
+  /** Throws when the text is wrong; the message goes to the log as it is. */
+  readonly parse: (text: string, version: string) => T | Promise<T>;
+  readonly log: Logger;
+  /** How often the file is looked at, in milliseconds. Default 1000. */
+  readonly pollMs?: number;
+  /** Must not throw. */
+  readonly onChange?: (value: T) => void;
+}
+
+/**
+ * A configuration file that operators edit while the service runs. A good edit replaces the value;
+ * a broken one is logged, shows in `lastError`, and the last good value stays.
+ */
+export interface LiveFile<T> {
+  readonly current: T;
+  /** First 12 hex digits of the SHA-256 of the text in use. */
+  readonly version: string;
+  readonly lastError: Error | undefined;
+  /** Looks now; resolves to whether the file in use changed. */
+  reload(): Promise<boolean>;
+  stop(): void;
+}
+
+/** Loads the file for the first time. @throws what `parse` throws, or the error of reading it. */
+export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<LiveFile<T>> {
+  const { path, log } = options;
+
+  async function load(): Promise<{ value: T; version: string }> {
+    const text = await readFile(path, 'utf8');
+    const version = createHash('sha256').update(text).digest('hex').slice(0, 12);
+    return { value: await options.parse(text, version), version };
+  }
+
+  let { value, version } = await load();
+  let lastError: Error | undefined;
+  let failedText: string | undefined;
+  let stopped = false;
+
+  async function loadAgain(): Promise<boolean> {
+    try {
+      const next = await load();
+      if (stopped) return false;
+      lastError = undefined;
+      failedText = undefined;
+      if (next.version === version) return false;
+      ({ value, version } = next);
+      log.info({ file: path, version }, 'Configuration file reloaded');
+      options.onChange?.(value);
+      return true;
+    } catch (error) {
+      lastError = error instanceof Error ? error : new Error(String(error));
+      if (failedText !== lastError.message) {
+        failedText = lastError.message;
+        log.error(
+          { file: path, version, reason: lastError.message },
+          'Configuration file is broken: the last good version stays in use',
+        );
+      }
+      return false;
+    }
+  }
+
+  // One after the other: a slow parse of an older text must not win over a newer one.
+  let last: Promise<boolean> = Promise.resolve(false);
+  const reload = () => (last = last.then(loadAgain));
+
+  // Polling sees what inotify misses: replaced symbolic links (Kubernetes) and network mounts.
+  const onPoll = () => void reload();
+  watchFile(path, { interval: options.pollMs ?? 1000, persistent: false }, onPoll);
+
+  return {
+    get current() {
+      return value;
+    },
+    get version() {
+      return version;
+    },
+    get lastError() {
+      return lastError;
+    },
+    reload,
+    stop() {
+      stopped = true;
+      unwatchFile(path, onPoll);
+    },
+  };
+}

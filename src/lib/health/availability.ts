@@ -1,0 +1,64 @@
+import { BridgeError, coerceError, UpstreamError } from '../../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { DependencyReporter } from './health.ts';
+
+export interface TroubleOptions {
+  /** Subject of the log lines, for example `Event stream`. */
+  readonly what: string;
+  readonly reporter: DependencyReporter;
+  readonly log: Logger;
+  /** A trouble that lasts is logged again after this long, in milliseconds. Default one minute. */
+  readonly repeatMs?: number | undefined;
+  readonly now?: (() => number) | undefined;
+}
+
+/** Tells readiness about each failure, and the log about each change and then once a minute. */
+export interface Trouble {
+  down(error: unknown, consequence: string): void;
+  up(note?: string): void;
+  readonly isDown: boolean;
+}
+
+export function createTrouble(options: TroubleOptions): Trouble {
+  const { what, reporter, log, repeatMs = 60_000, now = Date.now } = options;
+  let sinceMs: number | undefined;
+  let loggedMs = 0;
+
+  return {
+    down(thrown, consequence) {
+      reporter.down(thrown);
+      const nowMs = now();
+      if (sinceMs !== undefined && nowMs - loggedMs < repeatMs) return;
+      sinceMs ??= nowMs;
+      loggedMs = nowMs;
+      log.warn(
+        { ...errorFacts(thrown), downForMs: nowMs - sinceMs },
+        `${what} is not working: ${consequence}`,
+      );
+    },
+    up(note) {
+      reporter.up(note);
+      if (sinceMs === undefined) return;
+      log.info({ downForMs: now() - sinceMs }, `${what} is working again`);
+      sinceMs = undefined;
+    },
+    get isDown() {
+      return sinceMs !== undefined;
+    },
+  };
+}
+
+/** What of an error is worth a log line; never a payload. */
+export function errorFacts(thrown: unknown): Record<string, unknown> {
+  const error = coerceError(thrown);
+  return {
+    reason: error.message,
+    ...(error instanceof BridgeError && { code: error.code, kind: error.kind }),
+    ...(error instanceof UpstreamError && {
+      service: error.service,
+      status: error.status,
+      correlationId: error.correlationId,
+      missingPermission: error.missingPermission,
+    }),
+  };
+}

@@ -1,0 +1,237 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import fc from 'fast-check';
+import { expect, onTestFinished, test } from 'vitest';
+import { createMapMetrics } from '../../../src/attributes/map-metrics.ts';
+import type { AttributeUpdate, AttributeWriter } from '../../../src/attributes/ports.ts';
+import { ENVELOPE_BYTES, updateBytes } from '../../../src/attributes/update-size.ts';
+import { createFingerprints } from '../../../src/attributes/upsert/fingerprints.ts';
+import {
+  createUpserter,
+  type Settled,
+  type UpserterOptions,
+} from '../../../src/attributes/upsert/upsert.ts';
+import { UpstreamError } from '../../../src/errors.ts';
+import { createLogger } from '../../../src/lib/logger.ts';
+import { createMetricsRegistry } from '../../../src/lib/metrics.ts';
+
+const log = createLogger({ level: 'silent' });
+
+async function fingerprintPath(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'upsert-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  return join(folder, 'f.db');
+}
+
+function update(id: string, value = 0): AttributeUpdate {
+  return { id, attributes: new Map([['a', value]]) };
+}
+
+/** A contact centre in memory that refuses ids with `bad`, and keeps what it holds. */
+function memoryWriter(behaviour: { fails?: (batch: number) => boolean } = {}) {
+  const stored = new Map<string, unknown>();
+  const inFlight = new Set<string>();
+  const batches: string[][] = [];
+  const overlaps: string[] = [];
+  let active = 0;
+  let mostActive = 0;
+  const writer: AttributeWriter = {
+    async upsert(updates, signal) {
+      const number = batches.push(updates.map(({ id }) => id));
+      for (const { id } of updates) {
+        if (inFlight.has(id)) overlaps.push(id);
+        inFlight.add(id);
+      }
+      active += 1;
+      mostActive = Math.max(mostActive, active);
+      await delay(0);
+      active -= 1;
+      for (const { id } of updates) inFlight.delete(id);
+      signal?.throwIfAborted();
+      const refuse = (status: number, kind: 'reject' | 'retry') =>
+        new UpstreamError('refused', { service: 'genesys', code: 'genesys_refused', kind, status });
+      if (behaviour.fails?.(number) === true) throw refuse(500, 'retry');
+      if (updates.some(({ id }) => id.includes('bad'))) throw refuse(400, 'reject');
+      for (const { id, attributes } of updates) stored.set(id, attributes.get('a'));
+      return {
+        outcomes: updates.map(({ id }) => ({ id, written: true })),
+        latencyMs: 1,
+        throttled: 0,
+      };
+    },
+  };
+  return { writer, stored, batches, overlaps, mostActive: () => mostActive };
+}
+
+async function upserter(writer: AttributeWriter, options: Partial<UpserterOptions> = {}) {
+  const fingerprints = createFingerprints({ path: await fingerprintPath(), maxRows: 1000 });
+  onTestFinished(() => fingerprints.close());
+  return createUpserter({
+    writer,
+    permissionCheck: { forget: () => undefined },
+    fingerprints,
+    metrics: createMapMetrics(createMetricsRegistry()),
+    log,
+    batchSize: 3,
+    minBatchSize: 3,
+    maxBatchSize: 3,
+    maxBatchBytes: 1000,
+    maxInFlight: 3,
+    targetLatencyMs: 1000,
+    ...options,
+  });
+}
+
+test('whatever comes: each record has one fate, the last of an id wins, no id is twice in flight', async () => {
+  const id = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'bad1', 'bad2');
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(id, fc.integer({ min: 1, max: 400 })), { maxLength: 60 }),
+      fc.boolean(),
+      fc.option(fc.integer({ min: 1, max: 6 }), { nil: 0 }),
+      async (records, skipUnchanged, failFrom) => {
+        const memory = memoryWriter({ fails: (batch) => failFrom > 0 && batch >= failFrom });
+        const settled: Settled[] = [];
+        const run = (await upserter(memory.writer)).open({
+          skipUnchanged,
+          dryRun: false,
+          signal: new AbortController().signal,
+          log,
+          onSettled: (fates) => settled.push(...fates),
+        });
+        for (const [position, [name, bytes]] of records.entries()) {
+          if (run.full) await run.room();
+          run.add(position, update(name, position), bytes);
+        }
+        await run.finish();
+
+        expect(settled.map(({ position }) => position).sort((x, y) => x - y)).toEqual([
+          ...records.keys(),
+        ]);
+        expect(memory.overlaps).toEqual([]);
+        expect(memory.mostActive()).toBeLessThanOrEqual(3);
+        expect(memory.batches.every((batch) => batch.length <= 3)).toBe(true);
+        const written = settled.filter(({ fate }) => fate.fate === 'written');
+        for (const [name, value] of memory.stored) {
+          const ofName = written.filter((one) => one.id === name).map(({ position }) => position);
+          expect(value).toBe(Math.max(...ofName));
+        }
+        if (failFrom > 0) return;
+        for (const { id: name, fate } of settled) {
+          if (fate.fate === 'failed') expect(name).toMatch(/^bad/);
+        }
+        for (const name of new Set(records.map(([given]) => given))) {
+          const last = records.findLastIndex(([given]) => given === name);
+          if (!name.startsWith('bad')) expect(memory.stored.get(name)).toBe(last);
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+test('records that wait behind a write of their own id are bounded by bytes too', async () => {
+  const finish = Promise.withResolvers<void>();
+  const memory = memoryWriter();
+  const slow: AttributeWriter = {
+    async upsert(updates, signal) {
+      await finish.promise;
+      return memory.writer.upsert(updates, signal);
+    },
+  };
+  const options = { maxBatchBytes: 100 + ENVELOPE_BYTES, maxInFlight: 1 };
+  const run = (await upserter(slow, options)).open({
+    skipUnchanged: false,
+    dryRun: false,
+    signal: new AbortController().signal,
+    log,
+    onSettled: () => undefined,
+  });
+  run.add(0, update('a'), 100);
+  expect(run.full).toBe(false);
+  run.add(1, update('a'), 60);
+  expect(run.full).toBe(false);
+  run.add(2, update('a'), 100);
+  expect(run.full).toBe(true);
+  run.add(3, update('a'), 60);
+  expect(run.full).toBe(false);
+  finish.resolve();
+  await run.finish();
+  expect(memory.stored.get('a')).toBe(0);
+  expect(memory.batches).toEqual([['a'], ['a']]);
+});
+
+test('the bound in bytes is one of the whole body', async () => {
+  const bodies: string[] = [];
+  const writer: AttributeWriter = {
+    async upsert(updates) {
+      const entities = updates.map(({ id, attributes }) => {
+        return { id, ...Object.fromEntries(attributes) };
+      });
+      bodies.push(JSON.stringify({ entities, partialUpdate: true }));
+      return {
+        outcomes: updates.map(({ id }) => ({ id, written: true })),
+        latencyMs: 1,
+        throttled: 0,
+      };
+    },
+  };
+  const sizes = { batchSize: 50, minBatchSize: 50, maxBatchSize: 50, maxBatchBytes: 200 };
+  const run = (await upserter(writer, sizes)).open({
+    skipUnchanged: false,
+    dryRun: false,
+    signal: new AbortController().signal,
+    log,
+    onSettled: () => undefined,
+  });
+  for (let position = 0; position < 40; position += 1) {
+    const one = update(`id${position}`, position);
+    run.add(position, one, updateBytes(one));
+  }
+  await run.finish();
+  const lengths = bodies.map((body) => Buffer.byteLength(body));
+  expect(Math.max(...lengths)).toBeLessThanOrEqual(200);
+  expect(lengths.filter((bytes) => bytes > 170).length).toBeGreaterThan(4);
+});
+
+test('a batch is bounded by bytes too', async () => {
+  const memory = memoryWriter();
+  const run = (await upserter(memory.writer, { maxBatchBytes: 100 + ENVELOPE_BYTES })).open({
+    skipUnchanged: false,
+    dryRun: false,
+    signal: new AbortController().signal,
+    log,
+    onSettled: () => undefined,
+  });
+  for (const [position, bytes] of [60, 60, 40, 100, 10].entries()) {
+    run.add(position, update(`id${position}`), bytes);
+  }
+  await run.finish();
+  expect(memory.batches).toEqual([['id0'], ['id1', 'id2'], ['id3'], ['id4']]);
+});
+
+test('a batch that fails while others succeed does not end the import', async () => {
+  const memory = memoryWriter({ fails: (batch) => batch === 2 });
+  const slow: AttributeWriter = {
+    async upsert(updates, signal) {
+      if (updates.some(({ id }) => id === 'id3')) await delay(20);
+      return memory.writer.upsert(updates, signal);
+    },
+  };
+  const settled: Settled[] = [];
+  const run = (await upserter(slow)).open({
+    skipUnchanged: false,
+    dryRun: false,
+    signal: new AbortController().signal,
+    log,
+    onSettled: (fates) => settled.push(...fates),
+  });
+  for (let position = 0; position < 12; position += 1)
+    run.add(position, update(`id${position}`), 10);
+  await run.finish();
+  expect(settled.filter(({ fate }) => fate.fate === 'failed')).toHaveLength(3);
+  expect(settled.filter(({ fate }) => fate.fate === 'written')).toHaveLength(9);
+  expect(run.failure).toBeUndefined();
+});

@@ -1,0 +1,239 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { createReplay, type ReplayReport } from '../../../src/events/dead-letters/replay.ts';
+import { createDeadLetterRoutes } from '../../../src/http/routes/dead-letter-routes.ts';
+import { createWorkerRoutes } from '../../../src/http/routes/worker-routes.ts';
+import { createLogger } from '../../../src/lib/logger.ts';
+import type { SandboxOptions } from '../../../src/sandbox/options.ts';
+import { startTestServer } from '../../http/support/test-server.ts';
+import { copyConfiguration } from '../../support/files.ts';
+import { interaction, sandboxForTest, workerOn } from '../../support/worker-under-test.ts';
+
+const until = (assertion: () => void) => vi.waitFor(assertion, { timeout: 10_000, interval: 10 });
+
+/** A worker with its routes, and an expression that tests can break and mend. */
+async function operator(sandboxOptions: SandboxOptions = {}) {
+  const sandbox = await sandboxForTest(sandboxOptions);
+  const configuration = await copyConfiguration();
+  const under = await workerOn(sandbox, { configuration });
+  const log = createLogger({ level: 'silent' });
+  const { queue, pipeline, journal, worker } = under;
+  const replay = createReplay({
+    queue,
+    pipeline,
+    takeAgain: (events) => worker.takeAgain(events),
+    log,
+  });
+  const server = await startTestServer([
+    ...createDeadLetterRoutes({ queue, replay, journal }),
+    ...createWorkerRoutes(worker),
+  ]);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  worker.start();
+  await until(() => expect(under.health.ready).toBe(true));
+  return {
+    ...under,
+    sandbox,
+    letters: () => sandbox.cloud.deadLetters().length,
+    setExpression: async (text: string) => {
+      await writeFile(configuration.expressionFile, text);
+      await pipeline.reload();
+    },
+    get: async (path: string) => {
+      const answer = await fetch(server.url + path);
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    },
+    post: async (path: string) => {
+      const answer = await fetch(server.url + path, { method: 'POST' });
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    },
+  };
+}
+
+const GOOD = await readFile('config/event-transform.jsonata', 'utf8');
+const BAD = GOOD.replace('"genesys.cloud"', '"somewhere.else"');
+
+describe('looking at dead letters', () => {
+  test('shows counts and letters, and leaves them in the queue', async () => {
+    const { sandbox, get, letters } = await operator();
+    const bad = interaction({ createdTime: 'never' });
+    sandbox.emit([bad, 'not JSON']);
+    await until(() => expect(letters()).toBe(2));
+
+    for (let look = 0; look < 2; look += 1) {
+      const { status, body } = await get('/dead-letters?peek=5');
+      expect(status).toBe(200);
+      expect(body['queue']).toEqual({ visible: 2, inFlight: 0, delayed: 0 });
+      expect(body['waiting']).toEqual({ letters: 0, oldestSeconds: 0 });
+      expect(body['oldestShownSeconds']).toBeGreaterThanOrEqual(0);
+      const shown = body['letters'] as { letter: { stage: string } }[];
+      expect(shown.map(({ letter }) => letter.stage).sort()).toEqual(['read', 'validate']);
+    }
+    const { body } = await get('/dead-letters?peek=0');
+    expect(body['letters']).toEqual([]);
+  });
+
+  test('refuses what is out of range', async () => {
+    const { get, post } = await operator();
+    expect((await get('/dead-letters?peek=51')).status).toBe(400);
+    expect((await post('/dead-letters/replay?max=0')).status).toBe(400);
+  });
+});
+
+describe('replaying', () => {
+  test('publishes what passes today, with the same id, and keeps the rest', async () => {
+    const { sandbox, setExpression, post, letters, stats, journal } = await operator();
+    const events = [interaction(), interaction(), interaction()];
+    const hopeless = interaction({ createdTime: 'never' });
+    await setExpression(BAD);
+    sandbox.emit([...events, hopeless, 'not JSON']);
+    await until(() => expect(letters()).toBe(5));
+    await setExpression(GOOD);
+
+    const dry = await post('/dead-letters/replay?dryRun=true');
+    const expected = { examined: 5, replayed: 3, failedAgain: 1, notReplayable: 1, notDeleted: 0 };
+    expect(dry.body).toMatchObject({ ...expected, dryRun: true });
+    expect(letters()).toBe(5);
+    expect(sandbox.cloud.busEventCount()).toBe(0);
+
+    const real = await post('/dead-letters/replay');
+    expect(real.status).toBe(200);
+    expect(real.body).toMatchObject({
+      ...expected,
+      dryRun: false,
+      counts: { visible: 5 },
+      endedBy: 'empty',
+    });
+    expect((real.body as unknown as ReplayReport).staying).toHaveLength(2);
+    await until(() => expect(sandbox.cloud.busEventCount()).toBe(3));
+    expect([...sandbox.cloud.acceptedIds].sort()).toEqual(events.map(({ id }) => id));
+    expect(letters()).toBe(2);
+    expect(stats.counts).toMatchObject({ ingested: 4, published: 3, replayed: 3 });
+    await until(() => expect(journal.events).toBe(0));
+    // What stays can be received again at once.
+    const again = await post('/dead-letters/replay?dryRun=true');
+    expect(again.body).toMatchObject({ examined: 2 });
+  });
+
+  test('publishes again as it was what only the bus had refused', async () => {
+    const { sandbox, setExpression, post, letters } = await operator();
+    sandbox.faults.add({
+      id: 'refuse',
+      target: 'aws.events.PutEvents',
+      entryFailures: { rate: 1, code: 'RedactionFailure' },
+    });
+    sandbox.emit([interaction()]);
+    await until(() => expect(letters()).toBe(1));
+    sandbox.faults.clear();
+    // Today's expression would spoil it; the letter holds the entry of then.
+    await setExpression(BAD);
+
+    const { body } = await post('/dead-letters/replay');
+    expect(body).toMatchObject({ replayed: 1, failedAgain: 0 });
+    await until(() => expect(sandbox.cloud.busEventCount()).toBe(1));
+    expect(sandbox.cloud.busEvents[0]?.source).toBe('genesys.cloud');
+    expect(letters()).toBe(0);
+  });
+
+  test('an entry that the bus found wrong goes through the expression of today', async () => {
+    const { sandbox, setExpression, post, letters } = await operator();
+    await setExpression(GOOD.replace('"genesys.cloud"', '"genesys.cloud.wrong"'));
+    sandbox.faults.add({
+      target: 'aws.events.PutEvents',
+      entryFailures: { rate: 1, code: 'InvalidArgument' },
+    });
+    sandbox.emit([interaction()]);
+    await until(() => expect(letters()).toBe(1));
+    sandbox.faults.clear();
+    await setExpression(GOOD);
+
+    const { body } = await post('/dead-letters/replay');
+    expect(body).toMatchObject({ replayed: 1, failedAgain: 0 });
+    await until(() => expect(sandbox.cloud.busEventCount()).toBe(1));
+    expect(sandbox.cloud.busEvents[0]?.source).toBe('genesys.cloud');
+  });
+
+  test('looks at no more than asked', async () => {
+    const { sandbox, post, letters } = await operator();
+    sandbox.emit(Array.from({ length: 12 }, () => interaction({ createdTime: 'never' })));
+    await until(() => expect(letters()).toBe(12));
+    const { body } = await post('/dead-letters/replay?max=7');
+    expect(body).toMatchObject({ examined: 7, failedAgain: 7, endedBy: 'max' });
+    expect(letters()).toBe(12);
+  });
+
+  test('a letter that the bus refuses again is a letter again', async () => {
+    const { sandbox, post, letters, stats } = await operator();
+    sandbox.faults.add({
+      target: 'aws.events.PutEvents',
+      entryFailures: { rate: 1, code: 'InvalidArgument' },
+    });
+    sandbox.emit([interaction()]);
+    await until(() => expect(letters()).toBe(1));
+    const { body } = await post('/dead-letters/replay');
+    expect(body).toMatchObject({ replayed: 1 });
+    await until(() => expect(stats.counts.failed).toBe(2));
+    await until(() => expect(letters()).toBe(1));
+  });
+
+  test('deletes no letter when its event cannot be taken', async () => {
+    const { sandbox, setExpression, post, letters, worker } = await operator();
+    await setExpression(BAD);
+    sandbox.emit([interaction()]);
+    await until(() => expect(letters()).toBe(1));
+    await setExpression(GOOD);
+    await worker.stop();
+    const { status, body } = await post('/dead-letters/replay');
+    expect(status).toBe(503);
+    expect(body['code']).toBe('worker_not_running');
+    expect(letters()).toBe(1);
+  });
+
+  test('one at a time', async () => {
+    const { sandbox, get, post } = await operator();
+    sandbox.faults.add({ target: 'aws.sqs.ReceiveMessage', latencyMs: 500 });
+    const first = post('/dead-letters/replay');
+    await vi.waitFor(async () =>
+      expect((await get('/dead-letters?peek=0')).body).toHaveProperty('replay'),
+    );
+    const second = await post('/dead-letters/replay');
+    expect(second.status).toBe(409);
+    expect((await first).status).toBe(200);
+  });
+
+  test('says that a FIFO queue is held back by letters that fail again', async () => {
+    const { sandbox, post, letters } = await operator({ deadLetterQueue: 'letters.fifo' });
+    sandbox.emit(Array.from({ length: 12 }, () => interaction({ createdTime: 'never' })));
+    await until(() => expect(letters()).toBe(12));
+    const { body } = await post('/dead-letters/replay');
+    expect(body).toMatchObject({ failedAgain: 10, endedBy: 'held_back' });
+    expect(letters()).toBe(12);
+  });
+
+  test('tells when the queue is missing', async () => {
+    const { sandbox, get, post } = await operator();
+    sandbox.cloud.deleteQueue('interaction-bridge-dead-letters');
+    expect((await get('/dead-letters')).status).toBe(502);
+    expect((await post('/dead-letters/replay')).status).toBe(502);
+  });
+});
+
+describe('pause and resume', () => {
+  test('hold publishing back and let it go on', async () => {
+    const { sandbox, post, journal, stats } = await operator();
+    expect(await post('/worker/pause')).toMatchObject({ status: 200, body: { state: 'paused' } });
+    sandbox.emit([interaction(), interaction()]);
+    await until(() => expect(journal.events).toBe(2));
+    expect(await post('/worker/pause')).toMatchObject({ status: 200 });
+    expect(sandbox.cloud.busEventCount()).toBe(0);
+    expect(await post('/worker/resume')).toMatchObject({ body: { state: 'running' } });
+    await until(() => expect(stats.counts.published).toBe(2));
+  });
+
+  test('are conflicts when the worker has stopped', async () => {
+    const { post, worker } = await operator();
+    await worker.stop();
+    expect((await post('/worker/pause')).status).toBe(409);
+    expect((await post('/worker/resume')).status).toBe(409);
+  });
+});

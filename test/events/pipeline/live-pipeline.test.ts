@@ -1,0 +1,120 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ConfigError } from '../../../src/errors.ts';
+import { openPipeline } from '../../../src/events/pipeline/live-pipeline.ts';
+import { createSampleEvent } from '../../../src/events/pipeline/sample-event.ts';
+import { openSchemaFile } from '../../../src/events/pipeline/schema-source.ts';
+import { createHealth } from '../../../src/lib/health/health.ts';
+import { createLogger } from '../../../src/lib/logger.ts';
+import { copyConfiguration, limits } from '../../support/files.ts';
+
+const eventId = '0196f0a0-1111-7222-8333-944444444444';
+const event = createSampleEvent(
+  { interactionId: 'i-1' },
+  { uuid: () => eventId, now: () => new Date(0) },
+);
+
+async function open(files: Awaited<ReturnType<typeof copyConfiguration>>, pollMs = 20) {
+  const log = createLogger({ level: 'silent' });
+  const health = createHealth();
+  const schema = await openSchemaFile({
+    path: files.schemaFile,
+    mode: 'enforce',
+    log,
+    health: health.dependency('schema'),
+    pollMs,
+  });
+  onTestFinished(async () => schema.stop());
+  const pipeline = await openPipeline({ ...files, limits, schema, log, pollMs });
+  onTestFinished(async () => pipeline.stop());
+  return { pipeline, health };
+}
+
+describe('configuration files while the service runs', () => {
+  test('a good edit of each file is taken over', async () => {
+    const files = await copyConfiguration();
+    const { pipeline, health } = await open(files);
+    const before = pipeline.versions;
+
+    await writeFile(files.filterFile, '{"all": [{"path": "id", "equals": "other"}]}');
+    await writeFile(
+      files.expressionFile,
+      (await readFile(files.expressionFile, 'utf8')).replace('"normal"', '"low"'),
+    );
+    await writeFile(files.schemaFile, '{"type": "object", "required": ["nothing"]}');
+    await vi.waitFor(() => {
+      expect(pipeline.versions.filter).not.toBe(before.filter);
+      expect(pipeline.versions.expression).not.toBe(before.expression);
+      expect(pipeline.versions.schema).not.toBe(before.schema);
+    });
+
+    expect(pipeline.filter(event).matched).toBe(false);
+    expect(await pipeline.process(event, eventId)).toMatchObject({
+      stage: 'validate',
+      issues: [{ keyword: 'required' }],
+    });
+    expect(health.snapshot()[0]?.note).toContain(pipeline.versions.schema);
+  });
+
+  test.each([
+    ['filterFile', '{"any": [', /not JSON/],
+    ['filterFile', '{"any": [{"path": "a", "equals": 1}]}', /needs a "name"/],
+    ['expressionFile', '{"a": (1 + }', /line 1/],
+    ['expressionFile', '($f := function($x){$f($x)}; $f(1))', /ordinary event/],
+    ['schemaFile', '{"type": "objekt"}', /schema/],
+    ['schemaFile', '{"pattern": "(?=a)", "type": "string"}', /linear time/],
+    ['schemaFile', '[]', /object/],
+  ] as const)('nonsense in %s (%s) changes nothing', async (file, text, problem) => {
+    const files = await copyConfiguration();
+    const { pipeline } = await open(files);
+    const { versions } = pipeline;
+
+    await writeFile(files[file], text);
+    await pipeline.reload();
+
+    expect(pipeline.problems).toStrictEqual([expect.stringMatching(problem)]);
+    expect(pipeline.versions).toStrictEqual(versions);
+    expect(pipeline.filter(event).matched).toBe(true);
+    expect(await pipeline.process(event, eventId)).toMatchObject({ ok: true });
+  });
+
+  test('a deleted file changes nothing, and its return clears the problem', async () => {
+    const files = await copyConfiguration();
+    const { pipeline } = await open(files);
+    const text = await readFile(files.expressionFile, 'utf8');
+    await rm(files.expressionFile);
+    await pipeline.reload();
+    expect(pipeline.problems).toHaveLength(1);
+    expect(await pipeline.process(event, eventId)).toMatchObject({ ok: true });
+    await writeFile(files.expressionFile, text);
+    await pipeline.reload();
+    expect(pipeline.problems).toHaveLength(0);
+  });
+
+  test('an edit in the middle of many events fails none', async () => {
+    const files = await copyConfiguration();
+    const { pipeline } = await open(files);
+    const text = await readFile(files.expressionFile, 'utf8');
+    const work = Promise.all(
+      Array.from({ length: 500 }, async () => {
+        await new Promise(setImmediate);
+        return pipeline.process(event, eventId);
+      }),
+    );
+    await writeFile(files.expressionFile, text.replace('"normal"', '"low"'));
+    await pipeline.reload();
+    await writeFile(files.expressionFile, '{');
+    await pipeline.reload();
+    expect((await work).every((processed) => processed.ok)).toBe(true);
+  });
+});
+
+test.each(['filterFile', 'expressionFile', 'schemaFile'] as const)(
+  'a start with an unusable %s names the file',
+  async (file) => {
+    const files = await copyConfiguration();
+    await writeFile(files[file], '{"a": ');
+    await expect(open(files)).rejects.toThrow(ConfigError);
+    await expect(open(files)).rejects.toThrow(files[file]);
+  },
+);

@@ -1,0 +1,449 @@
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { UpstreamError } from '../../../src/errors.ts';
+import type { PutOutcome } from '../../../src/events/ports.ts';
+import {
+  ACCEPTED,
+  busFailure,
+  busInMemory,
+  jobOf,
+  jobs,
+  publisherOn,
+  refused,
+} from './support/publisher-under-test.ts';
+
+const until = (assertion: () => void) => vi.waitFor(assertion, { timeout: 10_000, interval: 2 });
+const names = (count: number, prefix = 'event') =>
+  Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+
+describe('batches', () => {
+  test('are full while there is enough', async () => {
+    const { bus, state } = busInMemory();
+    const { add, accepted } = publisherOn(bus);
+    add(jobs(100));
+    await until(() => expect(accepted).toHaveLength(100));
+    expect(state.calls.map(({ length }) => length)).toEqual(names(10).map(() => 10));
+  });
+
+  test('are bounded by bytes', async () => {
+    const { bus, state } = busInMemory({ maxBytes: 100 });
+    const { add, accepted } = publisherOn(bus);
+    add([jobOf('a', 60), jobOf('b', 60), jobOf('c', 40), jobOf('d', 100)]);
+    await until(() => expect(accepted).toHaveLength(4));
+    expect(state.calls).toEqual([['a'], ['b', 'c'], ['d']]);
+  });
+
+  test('leave without company after the linger time', async () => {
+    const { bus, state } = busInMemory();
+    const { add, accepted } = publisherOn(bus, { lingerMs: 20 });
+    add([jobOf('a'), jobOf('b')]);
+    await until(() => expect(accepted).toEqual(['a', 'b']));
+    expect(state.calls).toEqual([['a', 'b']]);
+  });
+
+  test('an entry that is too large for the bus is refused with its size', async () => {
+    const { bus, state } = busInMemory({ maxBytes: 100 });
+    const refusals: string[] = [];
+    const { add, accepted } = publisherOn(bus, {
+      onRefused: (job, { code, message }) =>
+        void refusals.push(`${job.eventId} ${code} ${message}`),
+    });
+    add([jobOf('giant', 101), jobOf('a', 10)]);
+    await until(() => expect(accepted).toEqual(['a']));
+    expect(refusals).toEqual([
+      'giant entry_too_large The entry has 101 bytes; the bus takes at most 100',
+    ]);
+    expect(state.calls.flat()).toEqual(['a']);
+  });
+
+  test('no more calls are in flight than allowed', async () => {
+    const { bus, state } = busInMemory();
+    state.callMs = 5;
+    const { add, accepted } = publisherOn(bus, { maxInFlight: 3 });
+    add(jobs(200));
+    await until(() => expect(accepted).toHaveLength(200));
+    expect(state.maxInFlight).toBe(3);
+  });
+
+  test('asks to wait when enough is queued', async () => {
+    const { bus } = busInMemory();
+    const { publisher, add, accepted } = publisherOn(bus, { maxInFlight: 1 });
+    publisher.paused = true;
+    add(jobs(20));
+    expect(publisher.room).toBe(false);
+    publisher.paused = false;
+    await publisher.whenRoom(AbortSignal.timeout(5000));
+    expect(publisher.room).toBe(true);
+    await until(() => expect(accepted).toHaveLength(20));
+  });
+});
+
+describe('an entry of its own', () => {
+  test('is sent again alone while its neighbours are published once', async () => {
+    const { bus, state } = busInMemory();
+    let failures = 2;
+    state.answer = (sent) =>
+      sent.map((name) => {
+        if (name !== 'event-3' || failures === 0) return ACCEPTED;
+        failures -= 1;
+        return refused('eventbridge_unavailable', 'retry');
+      });
+    const { add, accepted, refusals, retries } = publisherOn(bus);
+    add(jobs(10));
+    await until(() => expect(accepted).toHaveLength(10));
+    expect(state.calls.flat().filter((name) => name !== 'event-3')).toHaveLength(9);
+    expect(state.calls.flat().filter((name) => name === 'event-3')).toHaveLength(3);
+    expect(retries).toHaveLength(2);
+    expect(refusals.size).toBe(0);
+  });
+
+  test('is refused when its retries are used up, and knows how often it was sent', async () => {
+    const { bus, state } = busInMemory();
+    state.answer = (sent) =>
+      sent.map((name) => (name === 'bad' ? refused('eventbridge_unavailable', 'retry') : ACCEPTED));
+    const bad = jobOf('bad');
+    const { add, refusals } = publisherOn(bus);
+    add([jobOf('good'), bad]);
+    await until(() => expect(refusals.get('bad')).toBe('eventbridge_unavailable'));
+    expect(bad).toMatchObject({ attempts: 4, retries: 3 });
+  });
+
+  test('is refused also when nothing else is there to show that the bus works', async () => {
+    const { bus, state } = busInMemory();
+    state.answer = (sent) => sent.map(() => refused('eventbridge_unavailable', 'retry'));
+    const { add, refusals } = publisherOn(bus, { retry: { maxRetries: 5, baseMs: 2, capMs: 4 } });
+    add([jobOf('bad')]);
+    await until(() => expect(refusals.has('bad')).toBe(true));
+    expect(state.calls).toHaveLength(6);
+  });
+
+  test('is refused at once when the bus says that it never will be accepted', async () => {
+    const { bus, state } = busInMemory();
+    state.answer = (sent) =>
+      sent.map((name) => (name === 'bad' ? refused('malformed', 'reject') : ACCEPTED));
+    const { add, accepted, refusals } = publisherOn(bus);
+    add([jobOf('bad'), jobOf('good')]);
+    await until(() => expect(accepted).toEqual(['good']));
+    expect([...refusals]).toEqual([['bad', 'malformed']]);
+    expect(state.calls).toHaveLength(1);
+  });
+
+  test('that makes whole calls fail is found and refused, the others are published', async () => {
+    const { bus, state } = busInMemory();
+    state.answer = (sent) =>
+      sent.includes('poison')
+        ? busFailure('eventbridge_unavailable', 'retry', 500)
+        : sent.map(() => ACCEPTED);
+    const { publisher, add, accepted, refusals } = publisherOn(bus);
+    add([...jobs(15, 'before'), jobOf('poison'), ...jobs(15, 'after')]);
+    const company = setInterval(() => publisher.add(jobOf('company')), 2);
+    await until(() => expect(refusals.get('poison')).toBe('eventbridge_unavailable'));
+    clearInterval(company);
+    await until(() => expect(new Set(accepted).size).toBe(31));
+    expect([...refusals.keys()]).toEqual(['poison']);
+  });
+
+  test('an outcome that is missing is no acceptance', async () => {
+    const { bus, state } = busInMemory();
+    let first = true;
+    state.answer = (sent) => {
+      const outcomes = sent.map(() => ACCEPTED);
+      if (first) outcomes.pop();
+      first = false;
+      return outcomes;
+    };
+    const { add, accepted } = publisherOn(bus);
+    add(jobs(3));
+    await until(() => expect(accepted).toHaveLength(3));
+    expect(state.calls).toEqual([names(3), ['event-2']]);
+  });
+});
+
+describe('a call that fails', () => {
+  test('a refused batch is split until the guilty entry is alone', async () => {
+    const { bus, state } = busInMemory();
+    state.answer = (sent) =>
+      sent.includes('event-6')
+        ? busFailure('eventbridge_refused', 'reject', 400)
+        : sent.map(() => ACCEPTED);
+    const { add, accepted, refusals } = publisherOn(bus);
+    add(jobs(10));
+    await until(() => expect(accepted).toHaveLength(9));
+    expect([...refusals]).toEqual([['event-6', 'eventbridge_refused']]);
+    expect(state.calls.length).toBeLessThan(10);
+  });
+
+  test('an unknown outcome is repeated and uses up no retries', async () => {
+    const { bus, state } = busInMemory();
+    let calls = 0;
+    state.answer = (sent) => {
+      calls += 1;
+      return calls % 3 > 0 ? busFailure('eventbridge_timeout', 'retry') : sent.map(() => ACCEPTED);
+    };
+    const { add, accepted, refusals } = publisherOn(bus, {
+      retry: { maxRetries: 5, baseMs: 1, capMs: 5 },
+    });
+    add(jobs(200));
+    await until(() => expect(new Set(accepted).size).toBe(200));
+    expect(refusals.size).toBe(0);
+  });
+
+  test('throttling halves the calls in flight, uses up no retries, and they grow back', async () => {
+    const { bus, state } = busInMemory();
+    let throttle = true;
+    state.answer = (sent) =>
+      throttle ? busFailure('eventbridge_throttled', 'retry', 400) : sent.map(() => ACCEPTED);
+    const { publisher, add, accepted, refusals } = publisherOn(bus, {
+      maxInFlight: 8,
+      retry: { maxRetries: 0, baseMs: 1, capMs: 10 },
+    });
+    add(jobs(100));
+    await until(() => expect(publisher.inFlightLimit).toBe(1));
+    throttle = false;
+    await until(() => expect(accepted).toHaveLength(100));
+    add(jobs(1000, 'more'));
+    await until(() => expect(accepted).toHaveLength(1100));
+    expect(publisher.inFlightLimit).toBe(8);
+    expect(refusals.size).toBe(0);
+  });
+
+  test('half of all calls throttled: everything is published', async () => {
+    const { bus, state } = busInMemory();
+    let calls = 0;
+    state.answer = (sent) => {
+      calls += 1;
+      return calls % 2 === 0
+        ? sent.map(() => refused('eventbridge_throttled', 'retry'))
+        : sent.map(() => ACCEPTED);
+    };
+    const { add, accepted, refusals } = publisherOn(bus, {
+      retry: { maxRetries: 0, baseMs: 1, capMs: 5 },
+    });
+    add(jobs(300));
+    await until(() => expect(accepted).toHaveLength(300));
+    expect(refusals.size).toBe(0);
+  });
+});
+
+describe('an outage', () => {
+  test('closes the gate, uses up no retries, probes one call at a time and ends by itself', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus, { retry: { maxRetries: 2, baseMs: 2, capMs: 20 } });
+    test.add(jobs(5, 'warm'));
+    await until(() => expect(test.accepted).toHaveLength(5));
+    state.answer = () => busFailure('eventbridge_unavailable', 'retry', 503);
+    test.add(jobs(100));
+    await until(() => expect(test.publisher.open).toBe(false));
+    expect(test.bus()).toBe('down');
+
+    const callsBefore = state.calls.length;
+    state.maxInFlight = 0;
+    await until(() => expect(state.calls.length).toBeGreaterThan(callsBefore + 10));
+    expect(state.maxInFlight).toBe(1);
+    expect(test.refusals.size).toBe(0);
+
+    state.answer = (sent) => sent.map(() => ACCEPTED);
+    await until(() => expect(test.accepted).toHaveLength(105));
+    expect(test.bus()).toBe('up');
+    expect(test.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+  });
+
+  test('every entry refused for the moment, call after call, is an outage too', async () => {
+    const { bus, state } = busInMemory();
+    state.answer = (sent) => sent.map(() => refused('eventbridge_unavailable', 'retry'));
+    const test = publisherOn(bus, { retry: { maxRetries: 5, baseMs: 300, capMs: 3000 } });
+    test.add(jobs(100));
+    await until(() => expect(test.bus()).toBe('down'));
+    expect(test.refusals.size).toBe(0);
+    state.answer = (sent) => sent.map(() => ACCEPTED);
+    await until(() => expect(test.accepted).toHaveLength(100));
+  });
+
+  test('a systemic error closes the gate at the first call', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus, {
+      maxInFlight: 1,
+      retry: { maxRetries: 0, baseMs: 50, capMs: 50 },
+    });
+    await until(() => expect(test.bus()).toBe('up'));
+    state.answer = () => busFailure('eventbridge_access_denied', 'systemic', 403);
+    test.add(jobs(50));
+    await until(() => expect(test.bus()).toBe('down'));
+    expect(state.calls).toHaveLength(1);
+    expect(test.health.snapshot()[0]?.lastError?.code).toBe('eventbridge_access_denied');
+
+    state.answer = (sent) => sent.map(() => ACCEPTED);
+    await until(() => expect(test.accepted).toHaveLength(50));
+    expect(test.refusals.size).toBe(0);
+  });
+
+  test('events that may not be published become refusals, while the others go through', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus);
+    const denied = refused('eventbridge_access_denied', 'systemic');
+    state.answer = (sent) => sent.map((name) => (name.startsWith('barred') ? denied : ACCEPTED));
+    test.add([...jobs(30), ...jobs(15, 'barred'), ...jobs(30, 'later')]);
+    await until(() => expect(test.accepted).toHaveLength(60));
+    const feed = setInterval(() => test.add([jobOf('more')]), 5);
+    onTestFinished(() => clearInterval(feed));
+    await until(() => expect([...test.refusals.keys()].sort()).toEqual(names(15, 'barred').sort()));
+    expect(new Set(test.refusals.values())).toEqual(new Set(['eventbridge_access_denied']));
+    await until(() => expect(test.bus()).toBe('up'));
+  });
+
+  test('a bus that refuses the only event is down until something comes through', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus);
+    await until(() => expect(test.bus()).toBe('up'));
+    state.answer = (sent) => sent.map(() => refused('eventbridge_access_denied', 'systemic'));
+    test.add([jobOf('only')]);
+    await until(() => expect(state.calls.length).toBeGreaterThan(8));
+    expect(test.lines.filter(({ msg }) => /again/.test(String(msg)))).toEqual([]);
+    expect(test.bus()).toBe('down');
+    expect(test.refusals.size).toBe(0);
+  });
+
+  test('a Retry-After of an hour waits no longer than any other back-off', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus);
+    let failures = 3;
+    state.answer = (sent) => {
+      failures -= 1;
+      if (failures < 0) return sent.map(() => ACCEPTED);
+      return new UpstreamError('away', {
+        service: 'eventbridge',
+        code: 'eventbridge_unavailable',
+        kind: 'retry',
+        retryAfterMs: 3_600_000,
+      });
+    };
+    test.add(jobs(30));
+    await until(() => expect(test.accepted).toHaveLength(30));
+  });
+
+  test('nothing is sent to a bus that is not known to exist', async () => {
+    const { bus, state } = busInMemory();
+    state.check = busFailure('eventbridge_bus_missing', 'systemic', 400);
+    const test = publisherOn(bus);
+    test.add(jobs(20));
+    await until(() => expect(state.checks).toBeGreaterThan(3));
+    expect(state.calls).toEqual([]);
+    expect(test.bus()).toBe('down');
+
+    state.check = undefined;
+    await until(() => expect(test.accepted).toHaveLength(20));
+  });
+
+  test('a bus that vanishes later is noticed by the next check', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus, { checkMs: 5 });
+    await until(() => expect(test.bus()).toBe('up'));
+    state.check = busFailure('eventbridge_bus_missing', 'systemic', 400);
+    await until(() => expect(test.bus()).toBe('down'));
+    expect(test.publisher.open).toBe(false);
+  });
+
+  test('a check that fails for the moment does not stop what works', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus, { checkMs: 2 });
+    await until(() => expect(test.bus()).toBe('up'));
+    state.check = busFailure('eventbridge_throttled', 'retry', 400);
+    const { checks } = state;
+    await until(() => expect(state.checks).toBeGreaterThan(checks + 3));
+    expect(test.bus()).toBe('up');
+  });
+});
+
+describe('life', () => {
+  test('a pause lets calls finish and starts no more', async () => {
+    const { bus, state } = busInMemory();
+    const { publisher, add, accepted } = publisherOn(bus);
+    await until(() => expect(publisher.open).toBe(true));
+    publisher.paused = true;
+    add(jobs(10));
+    await publisher.drain(AbortSignal.timeout(1000));
+    expect(state.calls).toEqual([]);
+    publisher.paused = false;
+    await until(() => expect(accepted).toHaveLength(10));
+  });
+
+  test('drain sends what waits without lingering', async () => {
+    const { bus } = busInMemory();
+    const { publisher, add, accepted } = publisherOn(bus, { lingerMs: 60_000 });
+    await until(() => expect(publisher.open).toBe(true));
+    add(jobs(13));
+    await publisher.drain(AbortSignal.timeout(5000));
+    expect(accepted).toHaveLength(13);
+  });
+
+  test('stop ends calls that hang', async () => {
+    const { bus, state } = busInMemory();
+    state.callMs = 600_000;
+    const { publisher, add, refusals } = publisherOn(bus);
+    add(jobs(10));
+    await until(() => expect(publisher.inFlight).toBe(1));
+    publisher.stop();
+    await until(() => expect(publisher.inFlight).toBe(0));
+    expect(refusals.size).toBe(0);
+  });
+});
+
+test('whatever the bus answers, each event is accepted or refused once, and refused only when it may be', async () => {
+  const outcome = fc.constantFrom<PutOutcome>(
+    ACCEPTED,
+    ACCEPTED,
+    ACCEPTED,
+    refused('eventbridge_unavailable', 'retry'),
+    refused('eventbridge_throttled', 'retry'),
+    refused('malformed', 'reject'),
+    refused('eventbridge_access_denied', 'systemic'),
+  );
+  const failure = fc.constantFrom(
+    undefined,
+    undefined,
+    busFailure('eventbridge_timeout', 'retry'),
+    busFailure('eventbridge_throttled', 'retry', 400),
+    busFailure('eventbridge_refused', 'reject', 400),
+    busFailure('eventbridge_credentials', 'systemic', 403),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(failure, fc.array(outcome, { minLength: 10, maxLength: 10 })), {
+        maxLength: 30,
+      }),
+      fc.integer({ min: 1, max: 60 }),
+      async (script, count) => {
+        const { bus, state } = busInMemory();
+        let rejected = 0;
+        let call = 0;
+        state.callMs = 0;
+        state.answer = (sent) => {
+          const [error, outcomes] = script[call] ?? [undefined, []];
+          call += 1;
+          if (error?.kind === 'reject' && sent.length === 1) rejected += 1;
+          if (error !== undefined) return error;
+          return sent.map((_, index) => outcomes[index] ?? ACCEPTED);
+        };
+        const seen = new Map<string, number>();
+        const see = (name: string) => seen.set(name, (seen.get(name) ?? 0) + 1);
+        const { publisher, add } = publisherOn(bus, {
+          retry: { maxRetries: 2, baseMs: 1, capMs: 2 },
+          onAccepted: (done) => {
+            for (const { eventId } of done) see(eventId);
+          },
+          onRefused: (job, { code }) => {
+            see(job.eventId);
+            if (code === 'eventbridge_unavailable') expect(job.retries).toBe(2);
+            else expect(['malformed', 'eventbridge_refused']).toContain(code);
+          },
+        });
+        add(jobs(count));
+        await until(() => expect(seen.size).toBe(count));
+        publisher.stop();
+        expect([...seen.values()].every((times) => times === 1)).toBe(true);
+        expect(rejected).toBeLessThanOrEqual(count);
+      },
+    ),
+    { numRuns: 25 },
+  );
+}, 60_000);

@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
+import { UpstreamError } from '../../../../src/errors.ts';
+import type { BusEntry, EventBus, PutOutcome } from '../../../../src/events/ports.ts';
+import {
+  createPublisher,
+  type PublisherOptions,
+} from '../../../../src/events/publish/publisher.ts';
+import { createJob, type Job } from '../../../../src/events/taken-event.ts';
+import { createTrouble } from '../../../../src/lib/health/availability.ts';
+import { createHealth } from '../../../../src/lib/health/health.ts';
+import { createLogger } from '../../../../src/lib/logger.ts';
+
+export const ACCEPTED: PutOutcome = { accepted: true, busEventId: 'bus-id' };
+
+export function refused(code: string, kind: 'retry' | 'reject' | 'systemic'): PutOutcome {
+  return { accepted: false, code, message: `refused: ${code}`, kind };
+}
+
+export function busFailure(code: string, kind: 'retry' | 'reject' | 'systemic', status?: number) {
+  return new UpstreamError(`failed: ${code}`, { service: 'eventbridge', code, kind, status });
+}
+
+/** What the bus does with one call: outcomes, or an error to throw. */
+export type Answer = (names: readonly string[]) => readonly PutOutcome[] | Error;
+
+/** A bus in memory, with the port's semantics; tests say what it answers. */
+export function busInMemory(limits: { maxEntries?: number; maxBytes?: number } = {}) {
+  const calls: string[][] = [];
+  const state = {
+    answer: ((names) => names.map(() => ACCEPTED)) as Answer,
+    check: undefined as Error | undefined,
+    checks: 0,
+    callMs: 1,
+    inFlight: 0,
+    maxInFlight: 0,
+    calls,
+  };
+  const bus: EventBus = {
+    maxEntries: limits.maxEntries ?? 10,
+    maxBytes: limits.maxBytes ?? 10_000,
+    bytesOf: (entry) => entry.detail.length,
+    async put(entries, signal) {
+      const names = entries.map(nameOf);
+      calls.push(names);
+      state.inFlight += 1;
+      state.maxInFlight = Math.max(state.maxInFlight, state.inFlight);
+      try {
+        await delay(state.callMs, undefined, signal === undefined ? {} : { signal });
+      } finally {
+        state.inFlight -= 1;
+      }
+      const answer = state.answer(names);
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+    async check() {
+      state.checks += 1;
+      if (state.check !== undefined) throw state.check;
+    },
+  };
+  return { bus, state };
+}
+
+function nameOf(entry: BusEntry): string {
+  return entry.resources[0] ?? '';
+}
+
+let lastSeq = 0;
+
+/** A job whose entry has `bytes` bytes, as `busInMemory` counts them. */
+export function jobOf(name: string, bytes = 10): Job {
+  lastSeq += 1;
+  return createJob({
+    seq: lastSeq,
+    eventId: name,
+    event: {},
+    takenAtMs: 0,
+    bytes,
+    entry: {
+      source: 's',
+      detailType: 't',
+      detail: 'x'.repeat(bytes),
+      time: new Date(0),
+      resources: [name],
+    },
+  });
+}
+
+export function jobs(count: number, prefix = 'event'): Job[] {
+  return Array.from({ length: count }, (_, index) => jobOf(`${prefix}-${index}`));
+}
+
+export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = {}) {
+  const accepted: string[] = [];
+  const refusals = new Map<string, string>();
+  const retries: string[] = [];
+  const lines: Record<string, unknown>[] = [];
+  const log = createLogger({
+    level: 'info',
+    destination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+  });
+  const health = createHealth();
+  const publisher = createPublisher({
+    bus,
+    trouble: createTrouble({ what: 'The event bus', reporter: health.dependency('bus'), log }),
+    lingerMs: 1,
+    maxInFlight: 4,
+    retry: { maxRetries: 3, baseMs: 2, capMs: 20 },
+    onAccepted: (done) => void accepted.push(...done.map(({ eventId }) => eventId)),
+    onRefused: (job, { code }) => void refusals.set(job.eventId, code),
+    onRetry: (code) => void retries.push(code),
+    ...options,
+  });
+  const stopping = new AbortController();
+  const running = publisher.run(stopping.signal).catch(() => undefined);
+  onTestFinished(async () => {
+    stopping.abort();
+    publisher.stop();
+    await running;
+  });
+  return {
+    publisher,
+    accepted,
+    refusals,
+    retries,
+    lines,
+    health,
+    add: (list: readonly Job[]) => {
+      for (const job of list) publisher.add(job);
+    },
+    bus: () => health.snapshot()[0]?.state,
+  };
+}

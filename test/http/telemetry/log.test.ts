@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest';
+import type { Call, Route } from '../../../src/http/route.ts';
+import { createLogger } from '../../../src/lib/logger.ts';
+import { echoRoute, startTestServer } from '../support/test-server.ts';
+
+const json = { 'content-type': 'application/json' };
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+
+test('each request has one line with its ids, and the use case logs under the same ones', async () => {
+  let call: Call | undefined;
+  const route: Route = echoRoute({
+    async handle(given) {
+      call = given;
+      given.log.info('At work');
+      return { status: 200, body: {} };
+    },
+  });
+  await using app = await startTestServer([route], {
+    authentication: {
+      schemes: ['apiKey'],
+      authenticate: async () => ({ name: 'crm', roles: new Set(['map']) }),
+    },
+  });
+  const answer = await fetch(`${app.url}/echo?days=3`, {
+    method: 'POST',
+    headers: {
+      ...json,
+      'x-request-id': 'order-42',
+      traceparent: `00-${TRACE}-00f067aa0ba902b7-01`,
+      authorization: 'Bearer secret-token',
+      'x-api-key': 'secret-key',
+    },
+    body: '{"name":"secret-payload"}',
+  });
+  expect(answer.headers.get('x-request-id')).toBe('order-42');
+  expect(call).toMatchObject({ requestId: 'order-42', roles: new Set(['map']) });
+  expect(call?.traceparent).toMatch(new RegExp(`^00-${TRACE}-`));
+
+  await expect.poll(() => app.lines.length).toBe(2);
+  expect(app.lines[0]).toMatchObject({ msg: 'At work', requestId: 'order-42', traceId: TRACE });
+  expect(app.lines[1]).toMatchObject({
+    level: 'info',
+    msg: 'POST /echo 200',
+    requestId: 'order-42',
+    traceId: TRACE,
+    method: 'POST',
+    path: '/echo',
+    status: 200,
+    caller: 'crm',
+    complete: true,
+  });
+  expect(JSON.stringify(app.lines)).not.toMatch(/secret|days/);
+});
+
+test.each(['', 'a b', 'x'.repeat(129), 'evil\u0001', '<script>'])(
+  'a request id that makes no sense (%j) is replaced',
+  async (id) => {
+    await using app = await startTestServer([]);
+    const headers = id.includes('\u0001') ? {} : { 'x-request-id': id };
+    const answer = await fetch(`${app.url}/livez`, { headers });
+    expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  },
+);
+
+test('probes are left out while they go well', async () => {
+  await using app = await startTestServer([]);
+  app.health.dependency('stream');
+  expect((await fetch(`${app.url}/livez`)).status).toBe(200);
+  expect((await fetch(`${app.url}/version`)).status).toBe(200);
+  expect((await fetch(`${app.url}/nothing`)).status).toBe(404);
+  await expect.poll(() => app.lines.map((line) => line['path'])).toEqual(['/nothing']);
+});
+
+test('a change of the log level holds for requests too', async () => {
+  const lines: string[] = [];
+  const log = createLogger({
+    level: 'silent',
+    destination: { write: (line) => void lines.push(line) },
+  });
+  await using app = await startTestServer([echoRoute()], {
+    log,
+    logLevel: {
+      get: () => log.level,
+      set: (level) => {
+        log.level = level;
+      },
+    },
+  });
+  const post = (path: string, body: string) =>
+    fetch(`${app.url}${path}`, { method: 'POST', headers: json, body });
+  await post('/echo', '{"name":"x"}');
+  expect(lines).toEqual([]);
+
+  const answer = await post('/log-level', '{"level":"info"}');
+  expect(await answer.json()).toEqual({ level: 'info', before: 'silent' });
+  expect((await post('/log-level', '{"level":"loud"}')).status).toBe(400);
+  await post('/echo', '{"name":"x"}');
+  await expect.poll(() => lines.filter((line) => line.includes('POST /echo 200')).length).toBe(1);
+});

@@ -1,0 +1,297 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { loadOfflineSettings } from '../../src/cli/offline-settings.ts';
+import { ConfigError } from '../../src/errors.ts';
+import {
+  type Environment,
+  hasGenesysCredentials,
+  isProduction,
+  loadConfig,
+} from '../../src/settings/load-config.ts';
+import { settings } from '../../src/settings/settings.ts';
+
+const pem = { type: 'pkcs8', format: 'pem' } as const;
+const publicPem = { type: 'spki', format: 'pem' } as const;
+const ec = generateKeyPairSync('ec', {
+  namedCurve: 'P-256',
+  privateKeyEncoding: pem,
+  publicKeyEncoding: publicPem,
+});
+const rsa = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  privateKeyEncoding: pem,
+  publicKeyEncoding: publicPem,
+});
+
+const minimal: Environment = {
+  GENESYS_CLIENT_ID: 'id',
+  GENESYS_CLIENT_SECRET: 'a-client-secret',
+  WORKER_ENABLED: 'false',
+};
+const jwtBearer = { OAUTH_CLIENT_ID: 'id', OAUTH_SUBJECT: 'user@example.com' };
+
+function problemsOf(environment: Environment): readonly string[] {
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('values', () => {
+  test('have their types, and what is not set its default', () => {
+    const config = loadConfig({ ...minimal, PORT: '8080', CLOUDWATCH_ENABLED: 'false' });
+    expect(config.PORT).toBe(8080);
+    expect(config.CLOUDWATCH_ENABLED).toBe(false);
+    expect(config.AWS_REGION).toBe('us-east-1');
+    expect(config.GENESYS_BASE_URL).toBe('https://api.mypurecloud.com');
+    expect(config.EVENTBUS_NAME).toBe('default');
+    expect(config.JOURNAL_PATH).toBe('data/journal.db');
+    expect(config.DLQ_QUEUE_URL).toBeUndefined();
+  });
+
+  test('every default is allowed by its own limits', () => {
+    const all = Object.entries(settings).flatMap<[string, string]>(([name, setting]) =>
+      'default' in setting ? [[name, String(setting.default)]] : [],
+    );
+    expect(problemsOf({ ...Object.fromEntries<string>(all), ...minimal })).toEqual([]);
+  });
+
+  test('that are empty or blank count as not set', () => {
+    const config = loadConfig({ ...minimal, PORT: '', AWS_REGION: '  ', AWS_ENDPOINT_URL: '' });
+    expect(config.PORT).toBe(3000);
+    expect(config.AWS_REGION).toBe('us-east-1');
+    expect(config.AWS_ENDPOINT_URL).toBeUndefined();
+  });
+
+  test('lose the blanks around them', () => {
+    expect(loadConfig({ ...minimal, EVENTBUS_NAME: ' orders\t' }).EVENTBUS_NAME).toBe('orders');
+  });
+
+  test('cannot be changed', () => {
+    const config = loadConfig(minimal);
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(() => Object.assign(config, { PORT: 1 })).toThrow(TypeError);
+  });
+
+  test('of other names in the environment are left alone', () => {
+    expect(loadConfig({ ...minimal, PATH: '/bin' })).not.toHaveProperty('PATH');
+  });
+});
+
+describe('problems', () => {
+  test('are told all at once, each with the name, what was found and what is allowed', () => {
+    const problems = problemsOf({
+      ...minimal,
+      PORT: '70000',
+      LOG_LEVEL: 'loud',
+      GENESYS_BASE_URL: 'ftp://example.com',
+      WORKER_ENABLED: 'perhaps',
+      MAP_MIN_BATCH_SIZE: '600',
+      AUTH_MODE: 'jwt',
+    });
+    expect(problems).toEqual([
+      expect.stringMatching(/^PORT: found "70000"; allowed: a whole number from 0 to 65535/),
+      expect.stringMatching(/^LOG_LEVEL: found "loud"; allowed: trace, debug, info/),
+      expect.stringMatching(/^GENESYS_BASE_URL: found "ftp:.*allowed: an http:\/\/ or https:\/\//),
+      expect.stringMatching(/^WORKER_ENABLED: found "perhaps"; allowed: true or false/),
+      expect.stringMatching(/^JWT_ISSUER: not set; required by AUTH_MODE=jwt/),
+      expect.stringMatching(/^JWT_AUDIENCE: not set/),
+      expect.stringMatching(/^JWT_PUBLIC_KEY, JWT_SECRET, JWT_JWKS_URL: 0 of them are set/),
+      expect.stringMatching(/^MAP_MIN_BATCH_SIZE: found 600; allowed: at most MAP_BATCH_SIZE/),
+    ]);
+  });
+
+  test('of any text in any setting are a ConfigError that names the setting', () => {
+    const names = fc.constantFrom(...Object.keys(settings));
+    fc.assert(
+      fc.property(names, fc.string({ unit: 'binary', minLength: 1 }), (name, value) => {
+        const environment = { ...minimal, [name]: value };
+        for (const problem of problemsOf(environment)) expect(problem).toMatch(/^[A-Z][A-Z_, ]+/);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test.each([
+    ['1e99', 'PORT'],
+    ['3.5', 'PORT'],
+    ['0x10', 'PORT'],
+    ['Infinity', 'PORT'],
+    ['-1', 'PORT'],
+    ['NaN', 'REPORT_CACHE_TTL_SECONDS'],
+    ['1,5', 'REPORT_MAX_PAGES'],
+  ])('%s is no whole number', (value, name) => {
+    expect(problemsOf({ ...minimal, [name]: value })).toEqual([
+      expect.stringContaining(`${name}: found "${value}"`),
+    ]);
+  });
+
+  test('a secret is never a part of them', () => {
+    const secret = 'top.secret/value';
+    const secrets = Object.entries(settings).flatMap(([name, setting]) =>
+      'secret' in setting ? [name] : [],
+    );
+    expect(secrets).toContain('API_KEYS');
+    for (const name of [...secrets, 'JWT_PUBLIC_KEY']) {
+      const problems = problemsOf({ ...minimal, AUTH_MODE: 'jwt', [name]: secret });
+      expect(problems.length).toBeGreaterThan(0);
+      expect(problems.join('\n')).not.toContain(secret);
+    }
+  });
+});
+
+describe('credentials', () => {
+  test('one complete set is enough, both may be there, none is an error', () => {
+    expect(problemsOf({ ...minimal, ...jwtBearer, OAUTH_PRIVATE_KEY: ec.privateKey })).toEqual([]);
+    expect(problemsOf({ WORKER_ENABLED: 'false' })).toEqual([
+      expect.stringContaining('one complete set of Genesys credentials'),
+    ]);
+  });
+
+  test('half a set names what is missing', () => {
+    expect(problemsOf({ WORKER_ENABLED: 'false', OAUTH_CLIENT_ID: 'id' })).toEqual([
+      'OAUTH_PRIVATE_KEY: not set; required together with OAUTH_CLIENT_ID',
+      'OAUTH_SUBJECT: not set; required together with OAUTH_CLIENT_ID',
+    ]);
+    expect(problemsOf({ WORKER_ENABLED: 'false', GENESYS_CLIENT_ID: 'id' })).toEqual([
+      'GENESYS_CLIENT_SECRET: not set; required together with GENESYS_CLIENT_ID',
+    ]);
+  });
+
+  test('are seen also when only one of them is set', () => {
+    expect(hasGenesysCredentials({ OAUTH_SUBJECT: 'x' })).toBe(true);
+    expect(hasGenesysCredentials({ OAUTH_SUBJECT: ' ', PORT: '1' })).toBe(false);
+  });
+});
+
+test('production is production with blanks around it too', () => {
+  expect(isProduction({ NODE_ENV: ' production\t' })).toBe(true);
+  expect(isProduction({ NODE_ENV: 'development' })).toBe(false);
+  expect(isProduction({})).toBe(false);
+  // The sandbox stands in for nothing there.
+  expect(loadOfflineSettings({}).problems).toEqual([]);
+  expect(loadOfflineSettings({ NODE_ENV: 'production ' }).problems.join()).toContain('AUTH_MODE');
+});
+
+describe('rules between settings', () => {
+  test('the worker needs a queue for its dead letters', () => {
+    const { WORKER_ENABLED: _off, ...withWorker } = minimal;
+    expect(problemsOf(withWorker)).toEqual([expect.stringMatching(/^DLQ_QUEUE_URL: not set/)]);
+    expect(
+      problemsOf({ ...withWorker, DLQ_QUEUE_URL: 'https://sqs.example.com/1/dead.fifo' }),
+    ).toEqual([]);
+  });
+
+  test('in production who may call must be said', () => {
+    const production = { ...minimal, NODE_ENV: 'production' };
+    expect(problemsOf(production)).toEqual([expect.stringMatching(/^AUTH_MODE: not set; in prod/)]);
+    expect(problemsOf({ ...production, AUTH_MODE: 'none' })).toEqual([]);
+    expect(problemsOf({ ...production, AUTH_MODE: 'api-key' })).toEqual([
+      expect.stringMatching(/^API_KEYS: not set; required by AUTH_MODE=api-key/),
+    ]);
+    const key = `crm:map+report:${'0a'.repeat(32)}`;
+    expect(problemsOf({ ...production, AUTH_MODE: 'api-key', API_KEYS: `${key}, ${key}` })).toEqual(
+      [],
+    );
+  });
+
+  test('JWTs have exactly one source of keys, of the family of their algorithms', () => {
+    const jwt = { ...minimal, AUTH_MODE: 'jwt', JWT_ISSUER: 'iss', JWT_AUDIENCE: 'aud' };
+    const secret = 'x'.repeat(32);
+    expect(problemsOf({ ...jwt, JWT_PUBLIC_KEY: ec.publicKey })).toEqual([]);
+    expect(problemsOf({ ...jwt, JWT_JWKS_URL: 'https://example.com/jwks' })).toEqual([]);
+    const ed = generateKeyPairSync('ed25519', {
+      privateKeyEncoding: pem,
+      publicKeyEncoding: publicPem,
+    });
+    const edDsa = { ...jwt, JWT_PUBLIC_KEY: ed.publicKey, JWT_ALGORITHMS: 'RS256,EdDSA' };
+    expect(problemsOf(edDsa)).toEqual([]);
+    expect(problemsOf({ ...edDsa, JWT_ALGORITHMS: 'EdDSA,HS256' })).toEqual([
+      expect.stringMatching(/^JWT_ALGORITHMS: mixes HS/),
+    ]);
+    expect(problemsOf({ ...edDsa, JWT_ALGORITHMS: 'EdDSA256' })).toEqual([
+      expect.stringMatching(/^JWT_ALGORITHMS: found "EdDSA256"/),
+    ]);
+    expect(problemsOf({ ...jwt, JWT_SECRET: secret, JWT_ALGORITHMS: 'HS256' })).toEqual([]);
+    expect(problemsOf({ ...jwt, JWT_SECRET: secret })).toEqual([
+      expect.stringMatching(/^JWT_ALGORITHMS: HS algorithms go with JWT_SECRET/),
+    ]);
+    expect(problemsOf({ ...jwt, JWT_PUBLIC_KEY: ec.publicKey, JWT_ALGORITHMS: 'HS256' })).toEqual([
+      expect.stringMatching(/^JWT_ALGORITHMS: HS algorithms go with JWT_SECRET/),
+    ]);
+    expect(
+      problemsOf({ ...jwt, JWT_PUBLIC_KEY: ec.publicKey, JWT_ALGORITHMS: 'RS256,HS256' }),
+    ).toEqual([expect.stringMatching(/^JWT_ALGORITHMS: mixes HS/)]);
+    expect(
+      problemsOf({
+        ...jwt,
+        JWT_PUBLIC_KEY: ec.publicKey,
+        JWT_JWKS_URL: 'https://example.com/jwks',
+      }),
+    ).toEqual([expect.stringContaining('2 of them are set')]);
+  });
+});
+
+describe('a private key', () => {
+  const load = (key: string) =>
+    loadConfig({ ...minimal, ...jwtBearer, OAUTH_PRIVATE_KEY: key }).OAUTH_PRIVATE_KEY;
+  const problem = (key: string) =>
+    problemsOf({ ...minimal, ...jwtBearer, OAUTH_PRIVATE_KEY: key }).join();
+
+  test.each([
+    ['EC', ec.privateKey],
+    ['RSA', rsa.privateKey],
+  ])('%s may be PEM, PEM with \\n written out, base64, or a file', async (_kind, key) => {
+    expect(load(key)?.trim()).toBe(key.trim());
+    expect(load(key.replaceAll('\n', '\\n'))?.trim()).toBe(key.trim());
+    expect(load(Buffer.from(key).toString('base64'))?.trim()).toBe(key.trim());
+    const folder = await mkdtemp(join(tmpdir(), 'config-'));
+    try {
+      const path = join(folder, 'key.pem');
+      await writeFile(path, key);
+      expect(load(path)?.trim()).toBe(key.trim());
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('that is none, of the wrong kind, or too weak is refused without being shown', () => {
+    const other = (pair: { privateKey: string }) => problem(pair.privateKey);
+    expect(problem('/no/such/file')).toContain('neither a PEM text, nor base64');
+    expect(problem(ec.publicKey)).toContain('no private key');
+    expect(problem(ec.privateKey.replace(/.{20}\n-----END/, '\n-----END'))).toContain(
+      'no private key',
+    );
+    expect(
+      other(
+        generateKeyPairSync('ed25519', { privateKeyEncoding: pem, publicKeyEncoding: publicPem }),
+      ),
+    ).toContain('neither EC');
+    expect(
+      other(
+        generateKeyPairSync('ec', {
+          namedCurve: 'P-384',
+          privateKeyEncoding: pem,
+          publicKeyEncoding: publicPem,
+        }),
+      ),
+    ).toContain('P-256');
+    expect(
+      other(
+        generateKeyPairSync('rsa', {
+          modulusLength: 1024,
+          privateKeyEncoding: pem,
+          publicKeyEncoding: publicPem,
+        }),
+      ),
+    ).toContain('2048 bits');
+    expect(problem(ec.publicKey)).not.toContain(ec.publicKey.slice(30, 60));
+  });
+});
