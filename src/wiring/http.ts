@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
+import type { About } from '../http/about.ts';
 import { createAuthentication } from '../http/auth/authentication.ts';
 import type { JsonWebTokenOptions } from '../http/auth/json-web-tokens.ts';
 import type { Route } from '../http/route.ts';
-import type { About } from '../http/routes/probe-routes.ts';
 import { createHttpServer } from '../http/server.ts';
 import type { Config } from '../settings/load-config.ts';
 import type { Shared } from './shared.ts';

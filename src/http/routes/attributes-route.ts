@@ -1,14 +1,6 @@
 import type { Inheritance } from '../../attributes/definitions/inheritance.ts';
 import type { Route } from '../route.ts';
-
-/** An organisation unit's id: it becomes part of a path and of cache keys. */
-export const orgIdSchema = {
-  type: 'string',
-  minLength: 1,
-  maxLength: 200,
-  pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]*$',
-  description: 'Id of the organisation unit in Genesys Cloud',
-} as const;
+import { orgIdSchema } from './org-id.ts';
 
 /** The definitions that hold for an organisation, each with the unit that it comes from. */
 export function createAttributesRoute(inheritance: Inheritance): Route {

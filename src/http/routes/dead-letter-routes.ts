@@ -174,10 +174,8 @@ function replayAll({ replay }: DeadLetterRouteOptions): Route {
         const report = await replay.run({ dryRun, max: Number(query['max']) }, signal);
         return { status: 200, body: report };
       } catch (error) {
-        if (!(error instanceof BridgeError)) throw error;
-        if (error.code === 'replay_running') throw new Problem(409, error.code, error.message);
-        if (/^(?:journal_|worker_)/.test(error.code)) {
-          throw new Problem(503, error.code, error.message, { cause: error });
+        if (error instanceof BridgeError && error.code === 'replay_running') {
+          throw new Problem(409, error.code, error.message);
         }
         throw error;
       }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { About } from '../about.ts';
 import type { Scheme } from '../auth/authentication.ts';
 import type { Call, Route } from '../route.ts';
 import { createOpenApiDocument, type OpenApiDocument } from './openapi.ts';
-import type { About } from './probe-routes.ts';
 
 const tag = 'Documents';
 

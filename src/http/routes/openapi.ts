@@ -1,6 +1,6 @@
+import type { About } from '../about.ts';
 import type { Scheme } from '../auth/authentication.ts';
 import type { JsonSchema, Route } from '../route.ts';
-import type { About } from './probe-routes.ts';
 
 type Json = Record<string, unknown>;
 

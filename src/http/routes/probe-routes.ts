@@ -1,13 +1,7 @@
 import type { Health } from '../../lib/health/health.ts';
 import type { Registry } from '../../lib/metrics.ts';
+import type { About } from '../about.ts';
 import type { JsonSchema, Route } from '../route.ts';
-
-export interface About {
-  readonly name: string;
-  readonly version: string;
-  /** The commit this was built from, when known. */
-  readonly commit?: string;
-}
 
 export interface LogLevelControl {
   get(): string;

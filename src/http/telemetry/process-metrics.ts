@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from '../../lib/metrics.ts';
-import type { About } from '../routes/probe-routes.ts';
+import type { About } from '../about.ts';
 
 /**
  * Memory, CPU time and age of the process, read when a scraper asks. prom-client's own collection

@@ -3,7 +3,7 @@ import type { MapResult, RecordMapper } from '../../../attributes/map-records.ts
 import { Problem } from '../../problem.ts';
 import { problemOf } from '../../problem-of-error.ts';
 import type { Answer, Call, Route } from '../../route.ts';
-import { orgIdSchema } from '../attributes-route.ts';
+import { orgIdSchema } from '../org-id.ts';
 import { importLines } from './import-stream.ts';
 import { mapAnswerSchema, mapExample, mapProblemSchema } from './map-schemas.ts';
 

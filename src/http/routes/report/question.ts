@@ -5,7 +5,7 @@ import {
 import { isIsoDate } from '../../../attributes/definitions/iso-date.ts';
 import type { ReportQuestion } from '../../../attributes/report/usage-reports.ts';
 import { Problem, type ProblemDetail } from '../../problem.ts';
-import { orgIdSchema } from '../attributes-route.ts';
+import { orgIdSchema } from '../org-id.ts';
 
 const DAY_MS = 86_400_000;
 const MAX_NAMES = 100;
