@@ -1,18 +1,22 @@
-import type { Logger } from '../../lib/logger.ts';
-import type { Failure } from './letter.ts';
-
 const EVERY_MS = 1000;
 
-/** Tells of dead letters, once a second at most: a broken expression makes thousands of them. */
-export function createBurialLog(log: Pick<Logger, 'warn'>, now: () => number = Date.now) {
-  let loggedMs = 0;
-  let untold = 0;
+/**
+ * One log line for many alike: a broken expression makes thousands of them a second.
+ *
+ * @param log gets the last of them, and how many it stands for; called once a second at most.
+ */
+export function createRarely<Facts extends unknown[]>(
+  log: (count: number, ...facts: Facts) => void,
+  now: () => number = Date.now,
+): (...facts: Facts) => void {
+  let loggedAtMs = Number.NEGATIVE_INFINITY;
+  let suppressed = 0;
 
-  return (eventId: string, { stage, code }: Failure): void => {
-    untold += 1;
-    if (now() - loggedMs < EVERY_MS) return;
-    log.warn({ eventId, stage, code, events: untold }, 'Events became dead letters');
-    loggedMs = now();
-    untold = 0;
+  return (...facts) => {
+    suppressed += 1;
+    if (now() - loggedAtMs < EVERY_MS) return;
+    log(suppressed, ...facts);
+    loggedAtMs = now();
+    suppressed = 0;
   };
 }

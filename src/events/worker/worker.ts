@@ -3,8 +3,8 @@ import { createTrouble, errorFacts } from '../../lib/health/availability.ts';
 import type { Health } from '../../lib/health/health.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { Registry } from '../../lib/metrics.ts';
+import { createRarely } from '../../lib/rarely.ts';
 import { sleep as realSleep, type Sleep } from '../../lib/retry.ts';
-import { createBurialLog } from '../dead-letters/burial-log.ts';
 import { type Failure, letterOfJob } from '../dead-letters/letter.ts';
 import { createDeadLetterSender } from '../dead-letters/letter-sender.ts';
 import { createBacklog } from '../journal/backlog.ts';
@@ -90,7 +90,9 @@ export function createWorker(options: WorkerOptions): Worker {
   const { source, bus, queue, pipeline, journal, stats, health, log, publish } = options;
   const { sleep = realSleep, checkMs, backOff = BACK_OFF } = options;
   const { counts } = stats;
-  const logBurial = createBurialLog(log);
+  const logDeadLetter = createRarely((events, eventId: string, { stage, code }: Failure) =>
+    log.warn({ eventId, stage, code, events }, 'Events became dead letters'),
+  );
   const trouble = (name: string, what: string) =>
     createTrouble({ what, reporter: health.dependency(name), log });
   const journalTrouble = trouble('journal', 'The event journal');
@@ -206,7 +208,7 @@ export function createWorker(options: WorkerOptions): Worker {
   function bury(job: Job, why: Failure): void {
     counts.failed += 1;
     ledger.bury(letterOfJob(job, why, pipeline.versions), job.seq);
-    logBurial(job.eventId, why);
+    logDeadLetter(job.eventId, why);
     backlog.release(job);
     transformer.wake();
   }
