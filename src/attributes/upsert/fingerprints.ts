@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BridgeError } from '../../errors.ts';
+import { makeFolder } from '../../lib/files/make-folder.ts';
 import type { AttributeUpdate } from '../ports.ts';
 
 /**
@@ -106,7 +107,7 @@ interface Store {
 
 function openStore({ path, maxRows }: FingerprintOptions): Store {
   const database = guard(path, () => {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const opened = new DatabaseSync(path, { timeout: 1000 });
     // FULL: a removal must survive a power cut, or a wrong fingerprint would come back.
     opened.exec(`

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ConfigError, coerceError } from '../../errors.ts';
+import { makeFolder } from '../../lib/files/make-folder.ts';
 
 /** "IBJ1": marks the file as ours. */
 const APPLICATION_ID = 0x49_42_4a_31;
@@ -46,13 +46,6 @@ export function openJournalFile(path: string, busyTimeoutMs: number): DatabaseSy
     database?.close();
     throw error instanceof ConfigError ? error : explain(error, path);
   }
-}
-
-/** mkdir's own `recursive` never ends where a file system answers ENOENT, such as /proc. */
-function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  mkdirSync(path);
 }
 
 function prepare(database: DatabaseSync, path: string): void {

@@ -1,15 +1,16 @@
 import { ConfigError, coerceError } from '../../errors.ts';
 import { type LiveFile, type LiveFileOptions, openLiveFile } from './live-file.ts';
 
-/** @throws ConfigError in which every problem begins with the file's name. */
+/** @throws ConfigError in which every problem begins with the file's name; its code is kept. */
 export async function openConfiguredFile<T>(options: LiveFileOptions<T>): Promise<LiveFile<T>> {
   try {
     return await openLiveFile(options);
   } catch (error) {
-    const problems = error instanceof ConfigError ? error.problems : [coerceError(error).message];
+    const isConfig = error instanceof ConfigError;
+    const problems = isConfig ? error.problems : [coerceError(error).message];
     throw new ConfigError(
       problems.map((problem) => `${options.path}: ${problem}`),
-      { cause: error },
+      { cause: error, ...(isConfig && { code: error.code }) },
     );
   }
 }

@@ -118,3 +118,16 @@ test.each(['filterFile', 'expressionFile', 'schemaFile'] as const)(
     await expect(open(files)).rejects.toThrow(files[file]);
   },
 );
+
+test.each([
+  ['filterFile', '{"any": [', 'invalid_filter'],
+  ['filterFile', '{"any": 5}', 'invalid_filter'],
+  ['expressionFile', '{"a": ', 'invalid_expression'],
+  ['schemaFile', '{"type": "nothing"}', 'invalid_schema'],
+] as const)('a broken %s (%s) stops the start as %s', async (file, text, code) => {
+  const files = await copyConfiguration();
+  await writeFile(files[file], text);
+  const failed = open(files);
+  await expect(failed).rejects.toMatchObject({ name: 'ConfigError', code });
+  await expect(failed).rejects.toThrow(files[file]);
+});

@@ -1,0 +1,31 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createFingerprints } from '../../../src/attributes/upsert/fingerprints.ts';
+import { makeFolder } from '../../../src/lib/files/make-folder.ts';
+
+test('makes what is missing, and takes what is there', () => {
+  const root = mkdtempSync(join(tmpdir(), 'folder-'));
+  try {
+    makeFolder(join(root, 'a', 'b'));
+    makeFolder(join(root, 'a', 'b'));
+    expect(existsSync(join(root, 'a', 'b'))).toBe(true);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+// mkdir's own `recursive` would never return here.
+test('ends where a file system answers ENOENT', () => {
+  expect(() => makeFolder('/proc/nowhere/deeper')).toThrow();
+});
+
+test('fingerprints that cannot be kept there are an error, not a hang', () => {
+  const fingerprints = createFingerprints({ path: '/proc/nowhere/deep/er.db', maxRows: 10 });
+  const run = fingerprints.open(() => false);
+  const updates = [{ id: 'T1', attributes: new Map([['a', 'x']]) }];
+  run.announce(updates);
+  expect(() => run.settle(updates, updates)).toThrow('/proc/nowhere/deep/er.db');
+  fingerprints.close();
+});
