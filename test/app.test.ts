@@ -1,6 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { startAppWithSandbox, until } from './support/app.ts';
+import { copyConfiguration } from './support/files.ts';
 
 const running: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -33,7 +36,11 @@ test('the main job runs end to end: events flow to the bus, and a record is writ
   expect(readiness.dependencies.map(({ name }) => name).sort()).toEqual([
     'attribute-definitions',
     'bus',
+    'event-expression-file',
+    'event-filter-file',
+    'event-schema-file',
     'journal',
+    'mapping-file',
     'permissions',
     'queue',
     'schema',
@@ -128,4 +135,57 @@ test('a stop releases everything and loses nothing that was taken', async () => 
   await app.stop();
   await expect(fetch(`${app.url}/livez`)).rejects.toThrow();
   running.length = 0;
+});
+
+test('a broken edit of any configuration file shows by its name, and stops nothing', async () => {
+  const files = await copyConfiguration();
+  const mappingFile = join(files.folder, 'crm-mapping.json');
+  await copyFile('config/crm-mapping.json', mappingFile);
+  const app = await start(
+    {},
+    {
+      MAPPING_FILE: mappingFile,
+      EVENT_FILTER_FILE: files.filterFile,
+      EVENT_EXPRESSION_FILE: files.expressionFile,
+      EVENT_SCHEMA_FILE: files.schemaFile,
+    },
+  );
+  await app.ready();
+  interface Dependencies {
+    readonly dependencies: readonly {
+      readonly name: string;
+      readonly state: string;
+      readonly note?: string;
+      readonly lastError?: { readonly message: string };
+    }[];
+  }
+  const fileStates = async (path: string) => {
+    const response = await app.get(path);
+    expect(response.status).toBe(200);
+    const { dependencies } = (await response.json()) as Dependencies;
+    return dependencies.filter(({ name }) => name.endsWith('-file'));
+  };
+  const atFirst = await fileStates('/status');
+  expect(atFirst.map(({ state }) => state)).toEqual(['up', 'up', 'up', 'up']);
+  for (const { note } of atFirst) expect(note).toMatch(/^version [0-9a-f]{12}$/);
+
+  const good = await readFile(mappingFile, 'utf8');
+  const paths = [mappingFile, files.filterFile, files.expressionFile, files.schemaFile];
+  await Promise.all(paths.map((path) => writeFile(path, '{"broken": ')));
+  for (const path of ['/readyz', '/status']) {
+    await until(
+      async () => (await fileStates(path)).every(({ state }) => state === 'down'),
+      `all files broken in ${path}`,
+    );
+    for (const { lastError } of await fileStates(path)) expect(lastError?.message).not.toBe('');
+  }
+
+  await writeFile(mappingFile, good);
+  await until(
+    async () =>
+      (await fileStates('/readyz')).some(
+        ({ name, state }) => name === 'mapping-file' && state === 'up',
+      ),
+    'the mapping file is mended',
+  );
 });

@@ -55,6 +55,7 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
       path: config.MAPPING_FILE,
       parse: (text) => parseMapping(text, config.MAPPING_FILE, limits),
       log,
+      reporter: health.dependency('mapping-file', { required: false }),
     }),
   );
   releasers.push('mapping file', () => mapping.stop());

@@ -44,6 +44,7 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
     limits,
     schema,
     log,
+    health,
   });
   releasers.push('pipeline', () => pipeline.stop());
   const simulator = createSimulator({
@@ -179,7 +180,13 @@ function openSchema(
   const reporter = health.dependency('schema');
   const { EVENT_SCHEMA_REGISTRY: registryName, EVENT_SCHEMA_NAME: schemaName } = config;
   if (registryName === undefined || schemaName === undefined) {
-    return openSchemaFile({ path: config.EVENT_SCHEMA_FILE, mode, log, health: reporter });
+    return openSchemaFile({
+      path: config.EVENT_SCHEMA_FILE,
+      mode,
+      log,
+      health: reporter,
+      fileReporter: health.dependency('event-schema-file', { required: false }),
+    });
   }
   return startRegistrySchema({
     registry: connect(),

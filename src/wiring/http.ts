@@ -10,7 +10,7 @@ import type { Shared } from './shared.ts';
 export function openHttp(
   { config, log, health, registry, releasers, traces }: Shared,
   routes: readonly Route[],
-  status: () => unknown,
+  status: () => object,
 ) {
   const authentication = createAuthentication({
     mode: config.AUTH_MODE,

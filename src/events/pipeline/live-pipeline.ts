@@ -3,6 +3,7 @@ import { ConfigError } from '../../errors.ts';
 import type { ExpressionLimits } from '../../lib/expression/expression.ts';
 import { openConfiguredFile, parseJson } from '../../lib/files/config-file.ts';
 import type { LiveFile } from '../../lib/files/live-file.ts';
+import type { Health } from '../../lib/health/health.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { SchemaMode } from './event-schema.ts';
 import { compileFilter } from './filter.ts';
@@ -18,6 +19,8 @@ export interface LivePipelineOptions {
   /** The pipeline stops it with itself. */
   readonly schema: EventSchemaSource;
   readonly log: Logger;
+  /** Learns which versions are in use, and of broken edits. */
+  readonly health?: Pick<Health, 'dependency'> | undefined;
   /** How often the files are looked at, in milliseconds. Default 1000. */
   readonly pollMs?: number;
 }
@@ -52,8 +55,11 @@ export async function openPipeline(options: LivePipelineOptions): Promise<LivePi
     log: options.log,
     ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
   };
+  // Not required: while an edit is broken the last good version works.
+  const reporter = (name: string) => options.health?.dependency(name, { required: false });
   const filterFile = await openConfiguredFile({
     ...shared,
+    reporter: reporter('event-filter-file'),
     path: options.filterFile,
     parse: (text) => ({ text, stage: compileFilter(parseJson(text, 'filter')) }),
   });
@@ -61,6 +67,7 @@ export async function openPipeline(options: LivePipelineOptions): Promise<LivePi
   try {
     expressionFile = await openConfiguredFile({
       ...shared,
+      reporter: reporter('event-expression-file'),
       path: options.expressionFile,
       parse: async (text) => ({ text, stage: await compileSafeTransform(text, limits) }),
     });

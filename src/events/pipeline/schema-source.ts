@@ -53,7 +53,10 @@ export interface SchemaFileOptions {
   readonly path: string;
   readonly mode: SchemaMode;
   readonly log: Logger;
+  /** Of the schema in use. */
   readonly health?: DependencyReporter;
+  /** Of the file: also learns of a broken edit, while the schema in use stays. */
+  readonly fileReporter?: DependencyReporter;
   readonly pollMs?: number;
 }
 
@@ -62,6 +65,7 @@ export async function openSchemaFile(options: SchemaFileOptions): Promise<EventS
   const file = await openConfiguredFile({
     path: options.path,
     log: options.log,
+    reporter: options.fileReporter,
     ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
     parse: (text, version) => compileDefinition({ kind: 'file', text }, version),
     onChange: (schema) => options.health?.up(`file, version ${schema.version}`),

@@ -16,7 +16,7 @@ export interface ProbeOptions {
   readonly registry: Registry;
   readonly about: About;
   /** The counters and states for `GET /status`, made of plain JSON values. */
-  readonly status: () => unknown;
+  readonly status: () => object;
   readonly logLevel: LogLevelControl;
 }
 
@@ -181,18 +181,23 @@ function version({ about }: ProbeOptions): Route {
   };
 }
 
-function status({ status }: ProbeOptions): Route {
+function status({ status, health }: ProbeOptions): Route {
   return {
     method: 'get',
     path: '/status',
     role: 'operate',
     operationId: 'status',
     summary: 'Counters and states',
-    description: 'The pipeline (`ingested`, `published`, `failed`, …) and the worker.',
+    description:
+      'The pipeline (`ingested`, `published`, `failed`, …), the worker, and the dependencies as `/readyz` has them, among them each configuration file with its version or what is wrong with its newest edit.',
     tag,
     quiet: true,
     responses: { 200: { description: 'As of now', schema: { type: 'object' } } },
-    handle: async () => ({ status: 200, headers: noStore, body: status() }),
+    handle: async () => ({
+      status: 200,
+      headers: noStore,
+      body: { ...status(), dependencies: health.snapshot() },
+    }),
   };
 }
 

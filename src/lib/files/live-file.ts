@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { DependencyReporter } from '../health/health.ts';
 import type { Logger } from '../logger.ts';
 
 export interface LiveFileOptions<T> {
@@ -10,13 +11,15 @@ export interface LiveFileOptions<T> {
   readonly log: Logger;
   /** How often the file is looked at, in milliseconds. Default 1000. */
   readonly pollMs?: number;
+  /** Is told which version is in use, and of a broken edit. */
+  readonly reporter?: DependencyReporter | undefined;
   /** Must not throw. */
   readonly onChange?: (value: T) => void;
 }
 
 /**
  * A configuration file that operators edit while the service runs. A good edit replaces the value;
- * a broken one is logged, shows in `lastError`, and the last good value stays.
+ * a broken one is logged, told to the reporter, shows in `lastError`, and the last good value stays.
  */
 export interface LiveFile<T> {
   readonly current: T;
@@ -30,7 +33,7 @@ export interface LiveFile<T> {
 
 /** Loads the file for the first time. @throws what `parse` throws, or the error of reading it. */
 export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<LiveFile<T>> {
-  const { path, log } = options;
+  const { path, log, reporter } = options;
 
   async function load(): Promise<{ value: T; version: string }> {
     const text = await readFile(path, 'utf8');
@@ -42,6 +45,7 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
   let lastError: Error | undefined;
   let failedText: string | undefined;
   let stopped = false;
+  reporter?.up(`version ${version}`);
 
   async function loadAgain(): Promise<boolean> {
     try {
@@ -49,13 +53,16 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
       if (stopped) return false;
       lastError = undefined;
       failedText = undefined;
+      reporter?.up(`version ${next.version}`);
       if (next.version === version) return false;
       ({ value, version } = next);
       log.info({ file: path, version }, 'Configuration file reloaded');
       options.onChange?.(value);
       return true;
     } catch (error) {
+      if (stopped) return false;
       lastError = error instanceof Error ? error : new Error(String(error));
+      reporter?.down(lastError);
       if (failedText !== lastError.message) {
         failedText = lastError.message;
         log.error(

@@ -63,7 +63,10 @@ test('version and status', async () => {
     commit: 'abc1234',
     node: process.versions.node,
   });
-  expect(await (await fetch(`${app.url}/status`)).json()).toEqual({ pipeline: { ingested: 7 } });
+  expect(await (await fetch(`${app.url}/status`)).json()).toEqual({
+    pipeline: { ingested: 7 },
+    dependencies: [],
+  });
 });
 
 test('metrics count requests by route, never by what callers make up', async () => {
