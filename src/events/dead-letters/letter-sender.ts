@@ -1,6 +1,6 @@
 import { coerceError } from '../../errors.ts';
 import { abortable } from '../../lib/abortable.ts';
-import { errorFacts, type Trouble } from '../../lib/health/availability.ts';
+import { type Availability, errorFacts } from '../../lib/health/availability.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
@@ -11,7 +11,7 @@ export interface DeadLetterSenderOptions {
   readonly journal: Journal;
   readonly queue: Pick<DeadLetterQueue, 'send' | 'check'>;
   /** Of the dependency `queue`. */
-  readonly trouble: Trouble;
+  readonly availability: Availability;
   readonly log: Logger;
   /** The queue has these: they leave the journal. */
   readonly onSent: (letterSeqs: readonly number[]) => void;
@@ -39,7 +39,7 @@ export interface DeadLetterSender {
 const PAGE = 50;
 
 export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLetterSender {
-  const { journal, queue, trouble, log, onSent, flush, retry, checkMs = 60_000 } = options;
+  const { journal, queue, availability, log, onSent, flush, retry, checkMs = 60_000 } = options;
   const { random, sleep = realSleep } = options;
   const news = createWakeup();
   let passing: Promise<void> | undefined;
@@ -98,7 +98,7 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
       for (;;) {
         try {
           await queue.check(signal);
-          trouble.up();
+          availability.up();
           do {
             hasNews = false;
             // A letter that was sent, but is still in the journal, would be sent again.
@@ -109,7 +109,7 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
         } catch (thrown) {
           signal.throwIfAborted();
           failures += 1;
-          trouble.down(coerceError(thrown), 'dead letters wait in the journal');
+          availability.down(coerceError(thrown), 'dead letters wait in the journal');
           await sleep(fullJitterMs(retry, failures, random), signal);
         }
       }
@@ -119,7 +119,7 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
         if (journal.letters > refused && flush()) await pass(signal);
       } catch (thrown) {
         signal.throwIfAborted();
-        trouble.down(coerceError(thrown), 'dead letters wait in the journal');
+        availability.down(coerceError(thrown), 'dead letters wait in the journal');
       }
     },
   };

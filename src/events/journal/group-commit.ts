@@ -1,13 +1,13 @@
-import type { Trouble } from '../../lib/health/availability.ts';
+import type { Availability } from '../../lib/health/availability.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, DeadLetter, RawEvent } from '../ports.ts';
 import { createJob, type Job } from '../taken-event.ts';
 import type { Journal, NewEvent } from './journal.ts';
 
-export interface LedgerOptions {
+export interface GroupCommitOptions {
   readonly journal: Journal;
   /** Of the dependency `journal`. */
-  readonly trouble: Trouble;
+  readonly availability: Availability;
   /** How long an event waits for others to share its transaction, in milliseconds. Default 3. */
   readonly groupMs?: number | undefined;
   /** How long settled events and sent letters wait for theirs, in milliseconds. Default 50. */
@@ -37,7 +37,7 @@ export interface TakenEvent {
  * Group commit: what is to be written to the journal within a few milliseconds goes in one
  * transaction. While the disk refuses, all of it waits here, and `open` is false.
  */
-export interface Ledger {
+export interface GroupCommit {
   take(event: TakenEvent): void;
   /** For events that were taken before. @throws BridgeError `journal_cannot_write`: none is taken. */
   takeAgain(events: readonly TakenEvent[]): void;
@@ -53,8 +53,8 @@ export interface Ledger {
   stop(): void;
 }
 
-export function createLedger(options: LedgerOptions): Ledger {
-  const { journal, trouble, onTaken, onLetters, onWrite } = options;
+export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
+  const { journal, availability, onTaken, onLetters, onWrite } = options;
   const { groupMs = 3, settleMs = 50, groupSize = 256, retryMs = 1000 } = options;
   const opened = createWakeup();
   let taken: TakenEvent[] = [];
@@ -77,7 +77,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       firstSeq = journal.write({ take: rows, settle: settled, letters, sent });
     } catch (error) {
       refused = true;
-      trouble.down(error, 'reading the stream pauses until the disk can be written again');
+      availability.down(error, 'reading the stream pauses until the disk can be written again');
       schedule(retryMs);
       return false;
     }
@@ -90,7 +90,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     letters = [];
     sent = [];
     refused = false;
-    trouble.up();
+    availability.up();
     if (jobs.length > 0) onTaken(jobs, false);
     if (newLetters > 0) onLetters(newLetters);
     if (!journal.full) opened.wake();

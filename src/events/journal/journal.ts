@@ -59,8 +59,8 @@ export interface Journal {
    * @throws BridgeError `journal_cannot_write` (disk full, I/O error): nothing was changed.
    */
   write(change: JournalChange): number;
-  /** Whether the key was not seen before, remembered on disk with the next `write` that has it. */
-  isNew(key: string): boolean;
+  /** Remembers the key, on disk with the next `write` that has it; false when it was seen before. */
+  claim(key: string): boolean;
   /** The unsettled events after `seq`, oldest first, until `limit` or `maxBytes` is reached. */
   eventsAfter(seq: number, limit: number, maxBytes: number): JournalEvent[];
   lettersAfter(seq: number, limit: number): JournalLetter[];
@@ -147,7 +147,7 @@ export function createJournal(options: JournalOptions): Journal {
       bytes = measure();
       return firstSeq;
     },
-    isNew: (key) => seen.add(key),
+    claim: (key) => seen.add(key),
     eventsAfter(seq, limit, byteLimit) {
       const found: JournalEvent[] = [];
       let size = 0;

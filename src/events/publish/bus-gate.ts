@@ -1,5 +1,5 @@
 import { BridgeError } from '../../errors.ts';
-import type { Trouble } from '../../lib/health/availability.ts';
+import type { Availability } from '../../lib/health/availability.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { EventBus } from '../ports.ts';
@@ -7,7 +7,7 @@ import type { EventBus } from '../ports.ts';
 export interface BusGateOptions {
   readonly bus: Pick<EventBus, 'check'>;
   /** Of the dependency `bus`. */
-  readonly trouble: Trouble;
+  readonly availability: Availability;
   /** Bounds of the back-off between two probes, in milliseconds. */
   readonly retry: { readonly baseMs: number; readonly capMs: number };
   /** How often the bus is checked while all is well, in milliseconds. Default one minute. */
@@ -31,7 +31,7 @@ export interface BusGate {
 }
 
 export function createBusGate(options: BusGateOptions): BusGate {
-  const { bus, trouble, retry, checkMs = 60_000, probe, onOpen } = options;
+  const { bus, availability, retry, checkMs = 60_000, probe, onOpen } = options;
   const { random, sleep = realSleep } = options;
   const closed = createWakeup();
   let open = false;
@@ -39,7 +39,7 @@ export function createBusGate(options: BusGateOptions): BusGate {
   let mustProve = false;
 
   function tell(error: unknown): void {
-    trouble.down(error, 'publishing pauses, every event is kept and no retries are used up');
+    availability.down(error, 'publishing pauses, every event is kept and no retries are used up');
   }
 
   function close(error: unknown): void {
@@ -71,7 +71,7 @@ export function createBusGate(options: BusGateOptions): BusGate {
           failures = 0;
           open = true;
           mustProve = false;
-          trouble.up();
+          availability.up();
           if (opening) onOpen();
         } catch (error) {
           signal.throwIfAborted();

@@ -1,5 +1,5 @@
 import { BridgeError, coerceError, type FailureKind, UpstreamError } from '../../errors.ts';
-import type { Trouble } from '../../lib/health/availability.ts';
+import type { Availability } from '../../lib/health/availability.ts';
 import { fullJitterMs, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, EventBus, PutOutcome } from '../ports.ts';
@@ -18,7 +18,7 @@ export interface Refusal {
 export interface PublisherOptions {
   readonly bus: EventBus;
   /** Of the dependency `bus`. */
-  readonly trouble: Trouble;
+  readonly availability: Availability;
   /** How long an event waits for others to fill its batch, in milliseconds. */
   readonly lingerMs: number;
   readonly maxInFlight: number;
@@ -76,7 +76,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   });
   const gate = createBusGate({
     bus,
-    trouble: options.trouble,
+    availability: options.availability,
     retry,
     checkMs: options.checkMs,
     // Where all that waits is delayed, nothing is proven yet.

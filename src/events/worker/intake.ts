@@ -1,7 +1,7 @@
 import { coerceError } from '../../errors.ts';
 import { letterOfItem } from '../dead-letters/letter.ts';
 import { eventIdOf, keyOfEvent } from '../event-id.ts';
-import type { Ledger } from '../journal/group-commit.ts';
+import type { GroupCommit } from '../journal/group-commit.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { RawEvent, StreamItem } from '../ports.ts';
@@ -9,14 +9,14 @@ import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 
 export interface IntakeOptions {
   readonly pipeline: Pick<Pipeline, 'filter'>;
-  readonly journal: Pick<Journal, 'isNew'>;
-  readonly ledger: Ledger;
+  readonly journal: Pick<Journal, 'claim'>;
+  readonly groupCommit: GroupCommit;
   readonly stats: PipelineStats;
   readonly now?: (() => number) | undefined;
 }
 
 /**
- * One chunk of the stream: filters it, drops duplicates and gives the rest to the ledger. Returns
+ * One chunk of the stream: filters it, drops duplicates and gives the rest to the group commit. Returns
  * a promise when the stream has to wait: the journal is full or cannot be written.
  */
 export type Intake = (
@@ -25,7 +25,7 @@ export type Intake = (
 ) => Promise<void> | undefined;
 
 export function createIntake(options: IntakeOptions): Intake {
-  const { pipeline, journal, ledger, stats, now = Date.now } = options;
+  const { pipeline, journal, groupCommit, stats, now = Date.now } = options;
   const { counts } = stats;
 
   function takeEvent(event: RawEvent, atMs: number): void {
@@ -37,7 +37,7 @@ export function createIntake(options: IntakeOptions): Intake {
       counts.failed += 1;
       const { message } = coerceError(error);
       const why = { stage: 'filter', code: 'filter_failed', message } as const;
-      ledger.bury(letterOfItem(event, eventIdOf(keyOfEvent(event)), why, atMs), undefined);
+      groupCommit.bury(letterOfItem(event, eventIdOf(keyOfEvent(event)), why, atMs), undefined);
       return;
     }
     if (!matched) {
@@ -45,11 +45,11 @@ export function createIntake(options: IntakeOptions): Intake {
       return;
     }
     const key = keyOfEvent(event);
-    if (key !== undefined && !journal.isNew(key)) {
+    if (key !== undefined && !journal.claim(key)) {
       counts.duplicates += 1;
       return;
     }
-    ledger.take({ eventId: eventIdOf(key), key, takenAtMs: atMs, event });
+    groupCommit.take({ eventId: eventIdOf(key), key, takenAtMs: atMs, event });
   }
 
   function noteLag(event: RawEvent, atMs: number): void {
@@ -68,11 +68,11 @@ export function createIntake(options: IntakeOptions): Intake {
       }
       counts.malformed += 1;
       const why = { stage: 'read', code: 'malformed_line', message: item.reason } as const;
-      ledger.bury(letterOfItem(item.text, eventIdOf(undefined), why, atMs), undefined);
+      groupCommit.bury(letterOfItem(item.text, eventIdOf(undefined), why, atMs), undefined);
     }
     const last = items.at(-1);
     if (last?.kind === 'event') noteLag(last.event, atMs);
     stats.spent('read', performance.now() - startedMs, items.length);
-    return ledger.open ? undefined : ledger.whenOpen(signal);
+    return groupCommit.open ? undefined : groupCommit.whenOpen(signal);
   };
 }

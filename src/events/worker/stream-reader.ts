@@ -1,12 +1,12 @@
 import { BridgeError, coerceError, UpstreamError } from '../../errors.ts';
-import type { Trouble } from '../../lib/health/availability.ts';
+import type { Availability } from '../../lib/health/availability.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import type { EventSource, StreamItem } from '../ports.ts';
 
 export interface StreamReaderOptions {
   readonly source: EventSource;
   /** Of the dependency `stream`. */
-  readonly trouble: Trouble;
+  readonly availability: Availability;
   /** Use this subscription and never create one. */
   readonly subscriptionId?: string | undefined;
   /** The id of the subscription that an earlier run created. */
@@ -44,7 +44,7 @@ export interface StreamReader {
 const CONSEQUENCE = 'no new events are taken; connecting again';
 
 export function createStreamReader(options: StreamReaderOptions): StreamReader {
-  const { source, trouble, remember, onItems, retry } = options;
+  const { source, availability, remember, onItems, retry } = options;
   const { healthyAfterMs = 10_000, now = Date.now, random = Math.random } = options;
   const sleep = options.sleep ?? realSleep;
   let subscriptionId = options.subscriptionId ?? options.recall();
@@ -67,7 +67,7 @@ export function createStreamReader(options: StreamReaderOptions): StreamReader {
     trusted = true;
     connections += 1;
     connectedAtMs = now();
-    trouble.up(`subscription ${subscriptionId}`);
+    availability.up(`subscription ${subscriptionId}`);
     for await (const items of stream) {
       if (items.length === 0) continue;
       const held = onItems(items, signal);
@@ -119,11 +119,11 @@ export function createStreamReader(options: StreamReaderOptions): StreamReader {
         } else if (isGone(error)) {
           subscriptionId = undefined;
           if (trusted) {
-            trouble.down(error, 'the subscription is gone; creating a new one');
+            availability.down(error, 'the subscription is gone; creating a new one');
             continue;
           }
         }
-        trouble.down(error, CONSEQUENCE);
+        availability.down(error, CONSEQUENCE);
         await sleep(delayAfter(error, failures), signal);
       }
     }

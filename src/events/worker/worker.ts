@@ -1,5 +1,5 @@
 import { BridgeError } from '../../errors.ts';
-import { createTrouble, errorFacts } from '../../lib/health/availability.ts';
+import { createAvailability, errorFacts } from '../../lib/health/availability.ts';
 import type { Health } from '../../lib/health/health.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { Registry } from '../../lib/metrics.ts';
@@ -8,7 +8,7 @@ import { sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import { type Failure, letterOfJob } from '../dead-letters/letter.ts';
 import { createDeadLetterSender } from '../dead-letters/letter-sender.ts';
 import { createBacklog } from '../journal/backlog.ts';
-import { createLedger, type TakenEvent } from '../journal/group-commit.ts';
+import { createGroupCommit, type TakenEvent } from '../journal/group-commit.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { DeadLetterQueue, EventBus, EventSource } from '../ports.ts';
@@ -93,10 +93,10 @@ export function createWorker(options: WorkerOptions): Worker {
   const logDeadLetter = createRarely((events, eventId: string, { stage, code }: Failure) =>
     log.warn({ eventId, stage, code, events }, 'Events became dead letters'),
   );
-  const trouble = (name: string, what: string) =>
-    createTrouble({ what, reporter: health.dependency(name), log });
-  const journalTrouble = trouble('journal', 'The event journal');
-  journalTrouble.up();
+  const availability = (name: string, what: string) =>
+    createAvailability({ what, reporter: health.dependency(name), log });
+  const journalAvailability = availability('journal', 'The event journal');
+  journalAvailability.up();
 
   let state: WorkerState = 'stopped';
   const reading = new AbortController();
@@ -109,9 +109,9 @@ export function createWorker(options: WorkerOptions): Worker {
     maxJobs: options.windowEvents ?? 2000,
     maxBytes: options.windowBytes ?? 16 * 1024 * 1024,
   });
-  const ledger = createLedger({
+  const groupCommit = createGroupCommit({
     journal,
-    trouble: journalTrouble,
+    availability: journalAvailability,
     retryMs: backOff.baseMs,
     onTaken(jobs, again) {
       counts[again ? 'replayed' : 'ingested'] += jobs.length;
@@ -124,17 +124,17 @@ export function createWorker(options: WorkerOptions): Worker {
   const sender = createDeadLetterSender({
     journal,
     queue,
-    trouble: trouble('queue', 'The dead-letter queue'),
+    availability: availability('queue', 'The dead-letter queue'),
     log,
-    onSent: (seqs) => ledger.sent(seqs),
-    flush: () => ledger.flush(),
+    onSent: (seqs) => groupCommit.sent(seqs),
+    flush: () => groupCommit.flush(),
     retry: backOff,
     checkMs,
     sleep,
   });
   const publisher = createPublisher({
     bus,
-    trouble: trouble('bus', 'The event bus'),
+    availability: availability('bus', 'The event bus'),
     lingerMs: publish.lingerMs,
     maxInFlight: publish.maxInFlight,
     retry: {
@@ -164,10 +164,10 @@ export function createWorker(options: WorkerOptions): Worker {
     log,
     sleep,
   });
-  const intake = createIntake({ pipeline, journal, ledger, stats });
+  const intake = createIntake({ pipeline, journal, groupCommit, stats });
   const reader = createStreamReader({
     source,
-    trouble: trouble('stream', 'The event stream'),
+    availability: availability('stream', 'The event stream'),
     subscriptionId: options.subscriptionId,
     recall: () => journal.recall('subscription'),
     remember(id) {
@@ -199,7 +199,7 @@ export function createWorker(options: WorkerOptions): Worker {
       const latencyMs = Math.max(0, nowMs - job.takenAtMs);
       stats.latency.add(latencyMs);
       metrics.published(latencyMs);
-      ledger.settle(job.seq);
+      groupCommit.settle(job.seq);
       backlog.release(job);
     }
     transformer.wake();
@@ -207,7 +207,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function bury(job: Job, why: Failure): void {
     counts.failed += 1;
-    ledger.bury(letterOfJob(job, why, pipeline.versions), job.seq);
+    groupCommit.bury(letterOfJob(job, why, pipeline.versions), job.seq);
     logDeadLetter(job.eventId, why);
     backlog.release(job);
     transformer.wake();
@@ -218,7 +218,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const taken = counts.ingested - ingestedAtHold;
     if (taken < HOLD_AFTER_EVENTS || !backlog.crowded) return undefined;
     if (!publisher.open || publisher.paused || transformer.held) return undefined;
-    ledger.flush();
+    groupCommit.flush();
     ingestedAtHold = counts.ingested;
     return backlog.whenRoomy(signal, HOLD_MS);
   }
@@ -239,7 +239,7 @@ export function createWorker(options: WorkerOptions): Worker {
       (backlog.waiting > 0 || transformer.busy) && publisher.open && !transformer.held;
     while (isWorking()) await sleep(5, signal);
     await publisher.drain(signal);
-    if (ledger.flush()) await sender.drain(signal);
+    if (groupCommit.flush()) await sender.drain(signal);
   }
 
   return {
@@ -258,7 +258,7 @@ export function createWorker(options: WorkerOptions): Worker {
       const wasPaused = state === 'paused';
       state = 'stopping';
       reading.abort(new Error('The worker stops'));
-      ledger.flush();
+      groupCommit.flush();
       try {
         // Paused, nothing new is sent, but answers to calls under way still settle their events.
         await (wasPaused ? publisher.drain(signal) : drain(signal));
@@ -269,8 +269,8 @@ export function createWorker(options: WorkerOptions): Worker {
         running.abort(new Error('The worker stops'));
         publisher.stop();
         await Promise.all(loops);
-        ledger.flush();
-        ledger.stop();
+        groupCommit.flush();
+        groupCommit.stop();
         state = 'stopped';
       }
     },
@@ -301,7 +301,7 @@ export function createWorker(options: WorkerOptions): Worker {
           kind: 'retry',
         });
       }
-      ledger.takeAgain(events);
+      groupCommit.takeAgain(events);
     },
     get state() {
       return state;

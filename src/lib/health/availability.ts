@@ -2,24 +2,23 @@ import { BridgeError, coerceError, UpstreamError } from '../../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { DependencyReporter } from './health.ts';
 
-export interface TroubleOptions {
+export interface AvailabilityOptions {
   /** Subject of the log lines, for example `Event stream`. */
   readonly what: string;
   readonly reporter: DependencyReporter;
   readonly log: Logger;
-  /** A trouble that lasts is logged again after this long, in milliseconds. Default one minute. */
+  /** A failure that lasts is logged again after this long, in milliseconds. Default one minute. */
   readonly repeatMs?: number | undefined;
   readonly now?: (() => number) | undefined;
 }
 
 /** Tells readiness about each failure, and the log about each change and then once a minute. */
-export interface Trouble {
+export interface Availability {
   down(error: unknown, consequence: string): void;
   up(note?: string): void;
-  readonly isDown: boolean;
 }
 
-export function createTrouble(options: TroubleOptions): Trouble {
+export function createAvailability(options: AvailabilityOptions): Availability {
   const { what, reporter, log, repeatMs = 60_000, now = Date.now } = options;
   let sinceMs: number | undefined;
   let loggedMs = 0;
@@ -41,9 +40,6 @@ export function createTrouble(options: TroubleOptions): Trouble {
       if (sinceMs === undefined) return;
       log.info({ downForMs: now() - sinceMs }, `${what} is working again`);
       sinceMs = undefined;
-    },
-    get isDown() {
-      return sinceMs !== undefined;
     },
   };
 }

@@ -4,7 +4,7 @@ import { UpstreamError } from '../../../src/errors.ts';
 import { createDeadLetterSender } from '../../../src/events/dead-letters/letter-sender.ts';
 import { createJournal } from '../../../src/events/journal/journal.ts';
 import type { DeadLetter } from '../../../src/events/ports.ts';
-import { createTrouble } from '../../../src/lib/health/availability.ts';
+import { createAvailability } from '../../../src/lib/health/availability.ts';
 import { createHealth } from '../../../src/lib/health/health.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
 import { journalFolder } from '../../support/worker-under-test.ts';
@@ -64,7 +64,11 @@ async function senderUnderTest() {
         if (state.check !== undefined) throw state.check;
       },
     },
-    trouble: createTrouble({ what: 'The queue', reporter: health.dependency('queue'), log }),
+    availability: createAvailability({
+      what: 'The queue',
+      reporter: health.dependency('queue'),
+      log,
+    }),
     log,
     onSent: (seqs) => void journal.write({ sent: seqs }),
     flush: () => true,

@@ -201,14 +201,14 @@ describe('duplicates', () => {
   test('knows a key again, also after reopening', async () => {
     const path = await freshPath();
     const journal = openJournal(path);
-    expect(journal.isNew('a')).toBe(true);
-    expect(journal.isNew('a')).toBe(false);
+    expect(journal.claim('a')).toBe(true);
+    expect(journal.claim('a')).toBe(false);
     journal.write({ take: [event('a')], settle: [] });
     journal.write({ settle: [1] });
     journal.close();
     const again = openJournal(path);
-    expect(again.isNew('a')).toBe(false);
-    expect(again.isNew('b')).toBe(true);
+    expect(again.claim('a')).toBe(false);
+    expect(again.claim('b')).toBe(true);
   });
 
   test('forgets the oldest keys, in memory and on disk', async () => {
@@ -216,11 +216,11 @@ describe('duplicates', () => {
     const journal = openJournal(path, { dedupeRows: 10 });
     for (let number = 0; number < 100; number += 1) {
       const name = `event-${number}`;
-      expect(journal.isNew(name)).toBe(true);
+      expect(journal.claim(name)).toBe(true);
       journal.write({ take: [event(name)], settle: [number] });
     }
-    expect(journal.isNew('event-99')).toBe(false);
-    expect(journal.isNew('event-50')).toBe(true);
+    expect(journal.claim('event-99')).toBe(false);
+    expect(journal.claim('event-50')).toBe(true);
     journal.close();
     const rows = new DatabaseSync(path).prepare('SELECT count(*) AS n FROM seen').get();
     expect(rows?.['n']).toBe(10);
@@ -228,7 +228,7 @@ describe('duplicates', () => {
 
   test('0 rows: nothing is a duplicate', async () => {
     const journal = openJournal(await freshPath(), { dedupeRows: 0 });
-    expect([journal.isNew('a'), journal.isNew('a')]).toEqual([true, true]);
+    expect([journal.claim('a'), journal.claim('a')]).toEqual([true, true]);
   });
 });
 

@@ -5,7 +5,7 @@ import {
   createStreamReader,
   type StreamReaderOptions,
 } from '../../../src/events/worker/stream-reader.ts';
-import { createTrouble } from '../../../src/lib/health/availability.ts';
+import { createAvailability } from '../../../src/lib/health/availability.ts';
 import { createHealth } from '../../../src/lib/health/health.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
 
@@ -64,7 +64,7 @@ function readerOn(script: readonly Connection[], options: Partial<StreamReaderOp
   let items = 0;
   const reader = createStreamReader({
     source,
-    trouble: createTrouble({
+    availability: createAvailability({
       what: 'The event stream',
       reporter: health.dependency('stream'),
       log,
@@ -213,7 +213,7 @@ describe('the connection', () => {
     expect(stream()?.state).toBe('up');
   });
 
-  test('logs a trouble once, and its end', async () => {
+  test('logs a failure once, and its end', async () => {
     const broken = { refuse: upstream('genesys_unavailable', 'retry') };
     const { start, seen, lines } = readerOn(Array.from({ length: 20 }, () => broken));
     start();

@@ -7,7 +7,7 @@ import {
   type PublisherOptions,
 } from '../../../../src/events/publish/publisher.ts';
 import { createJob, type Job } from '../../../../src/events/taken-event.ts';
-import { createTrouble } from '../../../../src/lib/health/availability.ts';
+import { createAvailability } from '../../../../src/lib/health/availability.ts';
 import { createHealth } from '../../../../src/lib/health/health.ts';
 import { createLogger } from '../../../../src/lib/logger.ts';
 
@@ -103,7 +103,11 @@ export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = 
   const health = createHealth();
   const publisher = createPublisher({
     bus,
-    trouble: createTrouble({ what: 'The event bus', reporter: health.dependency('bus'), log }),
+    availability: createAvailability({
+      what: 'The event bus',
+      reporter: health.dependency('bus'),
+      log,
+    }),
     lingerMs: 1,
     maxInFlight: 4,
     retry: { maxRetries: 3, baseMs: 2, capMs: 20 },
