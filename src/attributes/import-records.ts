@@ -3,7 +3,7 @@ import { abortable } from '../lib/abortable.ts';
 import { createJsonLinesParser, type JsonLine } from '../lib/json-lines.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MapMetrics } from './map-metrics.ts';
-import type { ReadRecord, RecordReader, SkippedAttribute } from './mapping/record-reader.ts';
+import type { ReadRecord, RecordConverter, SkippedAttribute } from './mapping/record-converter.ts';
 import { isRefusal } from './upsert/batch-writer.ts';
 import type { Settled, Upserter } from './upsert/upsert.ts';
 
@@ -61,7 +61,7 @@ export interface RecordImporter {
 }
 
 export interface RecordImporterOptions {
-  readonly readers: { open(orgId: string, signal: AbortSignal): Promise<RecordReader> };
+  readonly readers: { open(orgId: string, signal: AbortSignal): Promise<RecordConverter> };
   readonly upserter: Upserter;
   readonly metrics: MapMetrics;
   readonly maxLineBytes: number;
@@ -83,7 +83,7 @@ export function createRecordImporter(options: RecordImporterOptions): RecordImpo
 async function runImport(
   { upserter, metrics, maxLineBytes, statusOfFailure, lingerMs = 1000 }: RecordImporterOptions,
   request: ImportRequest,
-  reader: RecordReader,
+  reader: RecordConverter,
   body: AsyncIterable<Uint8Array>,
   output: ImportOutput,
 ): Promise<ImportSummary> {

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { coerceError } from '../errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MapMetrics } from './map-metrics.ts';
-import type { RecordReader, SkippedAttribute } from './mapping/record-reader.ts';
+import type { RecordConverter, SkippedAttribute } from './mapping/record-converter.ts';
 import type { FieldError } from './mapping/record-validator.ts';
 import { isRefusal } from './upsert/batch-writer.ts';
 import type { Settled, Upserter } from './upsert/upsert.ts';
@@ -78,7 +78,7 @@ export interface RecordMapper {
 const RECORDS_PER_TURN = 500;
 
 export function createRecordMapper(options: {
-  readonly readers: { open(orgId: string, signal: AbortSignal): Promise<RecordReader> };
+  readonly readers: { open(orgId: string, signal: AbortSignal): Promise<RecordConverter> };
   readonly upserter: Upserter;
   readonly metrics: MapMetrics;
 }): RecordMapper {
@@ -140,7 +140,7 @@ const STRICT = {
   attempted: false,
 } as const;
 
-async function readAll(records: readonly unknown[], reader: RecordReader, signal: AbortSignal) {
+async function readAll(records: readonly unknown[], reader: RecordConverter, signal: AbortSignal) {
   const good = [];
   const rejected: RejectedRecord[] = [];
   for (const [index, record] of records.entries()) {
@@ -156,7 +156,7 @@ async function readAll(records: readonly unknown[], reader: RecordReader, signal
 
 function toAnswer(
   request: MapRequest,
-  reader: RecordReader,
+  reader: RecordConverter,
   rejected: readonly RejectedRecord[],
   fates: readonly Settled[],
 ): MapAnswer {

@@ -1,11 +1,11 @@
 import type { BusEntry, RawEvent } from './ports.ts';
 
 /** One taken event on its way through the pipeline; each stage adds what it learned. */
-export interface Job {
+export interface TakenEvent {
   /** Its place in the journal; given once in the life of a process. */
   readonly seq: number;
   readonly eventId: string;
-  readonly event: RawEvent;
+  readonly raw: RawEvent;
   /** When it was read from the stream, milliseconds since the epoch. */
   readonly takenAtMs: number;
   /** Length of its JSON text, the measure of what it costs to keep it in memory. */
@@ -25,11 +25,11 @@ export interface Job {
   lastFailedAtMs: number;
 }
 
-export function createJob(
-  taken: Pick<Job, 'seq' | 'eventId' | 'event' | 'takenAtMs' | 'bytes'> & {
+export function createTakenEvent(
+  taken: Pick<TakenEvent, 'seq' | 'eventId' | 'raw' | 'takenAtMs' | 'bytes'> & {
     readonly entry: BusEntry | undefined;
   },
-): Job {
+): TakenEvent {
   return {
     ...taken,
     entryBytes: 0,

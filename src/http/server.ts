@@ -7,7 +7,7 @@ import { createLoopMonitor } from './limits/loop-monitor.ts';
 import { createWatchdog } from './limits/watchdog.ts';
 import { answerMalformed, problemOfMalformed } from './malformed-request.ts';
 import { Problem } from './problem.ts';
-import { documentationRoutes } from './routes/docs-routes.ts';
+import { docsRoutes } from './routes/docs-routes.ts';
 import { type ProbeOptions, probeRoutes } from './routes/probe-routes.ts';
 import { createHttpMetrics } from './telemetry/http-metrics.ts';
 import { registerProcessMetrics } from './telemetry/process-metrics.ts';
@@ -70,7 +70,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { schemes } = options.authentication;
   const app = createApplication({
     ...options,
-    routes: [...routes, ...documentationRoutes({ about: options.about, routes, schemes })],
+    routes: [...routes, ...docsRoutes({ about: options.about, routes, schemes })],
     exchanges,
     metrics,
     loop,

@@ -9,7 +9,7 @@ import { createRecordImporter } from '../attributes/import-records.ts';
 import { createMapMetrics } from '../attributes/map-metrics.ts';
 import { createRecordMapper } from '../attributes/map-records.ts';
 import { parseMapping } from '../attributes/mapping/mapping.ts';
-import { createRecordReaders } from '../attributes/mapping/record-reader.ts';
+import { createRecordConverters } from '../attributes/mapping/record-converter.ts';
 import { createUsageReports } from '../attributes/report/usage-reports.ts';
 import { createFingerprints } from '../attributes/upsert/fingerprints.ts';
 import { createUpserter } from '../attributes/upsert/upsert.ts';
@@ -21,9 +21,9 @@ import { createConversations } from '../genesys/reference/conversations.ts';
 import { createOrganisationUnits } from '../genesys/reference/organisation-units.ts';
 import { createPermissions } from '../genesys/reference/permissions.ts';
 import { problemOf } from '../http/problem-of-error.ts';
-import { createAttributesRoute } from '../http/routes/attributes-route.ts';
-import { createMapRoute } from '../http/routes/map/map-route.ts';
-import { createReportRoute } from '../http/routes/report/report-route.ts';
+import { attributesRoute } from '../http/routes/attributes-route.ts';
+import { mapRoute } from '../http/routes/map/map-route.ts';
+import { reportRoute } from '../http/routes/report/report-route.ts';
 import { createCache } from '../lib/cache.ts';
 import { openLiveFile } from '../lib/files/live-file.ts';
 import type { Shared } from './shared.ts';
@@ -91,7 +91,7 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     maxInFlight: config.MAP_MAX_IN_FLIGHT,
     targetLatencyMs: config.MAP_TARGET_LATENCY_MS,
   });
-  const readers = createRecordReaders({
+  const readers = createRecordConverters({
     permissionCheck: permissions,
     inheritance,
     mapping,
@@ -122,9 +122,9 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     permissions,
     start: () => definer.start(),
     routes: [
-      createMapRoute({ mapper, importer, maxRecords: config.MAP_MAX_RECORDS }),
-      createAttributesRoute(inheritance),
-      createReportRoute({ reports, cacheTtlSeconds: config.REPORT_CACHE_TTL_SECONDS }),
+      mapRoute({ mapper, importer, maxRecords: config.MAP_MAX_RECORDS }),
+      attributesRoute(inheritance),
+      reportRoute({ reports, cacheTtlSeconds: config.REPORT_CACHE_TTL_SECONDS }),
     ],
   };
 }

@@ -20,9 +20,9 @@ import { createPipelineStats, summarize } from '../events/telemetry/pipeline-sta
 import { createWorker } from '../events/worker/worker.ts';
 import type { GenesysClient } from '../genesys/client.ts';
 import { createEventSource } from '../genesys/reference/event-source.ts';
-import { createDeadLetterRoutes } from '../http/routes/dead-letter-routes.ts';
+import { deadLetterRoutes } from '../http/routes/dead-letter-routes.ts';
 import { simulateRoute } from '../http/routes/simulate/simulate-route.ts';
-import { createWorkerRoutes } from '../http/routes/worker-routes.ts';
+import { workerRoutes } from '../http/routes/worker-routes.ts';
 import type { Config } from '../settings/load-config.ts';
 import { CLOSE_SHARE, type Shared } from './shared.ts';
 
@@ -130,11 +130,7 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
         worker.stop(AbortSignal.timeout(config.SHUTDOWN_TIMEOUT_MS * (1 - 2 * CLOSE_SHARE))),
       );
     },
-    routes: [
-      simulation,
-      ...createDeadLetterRoutes({ queue, replay, journal }),
-      ...createWorkerRoutes(worker),
-    ],
+    routes: [simulation, ...deadLetterRoutes({ queue, replay, journal }), ...workerRoutes(worker)],
     status: () => worker.status(),
   };
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createRecordImporter, type ImportOutput } from '../../src/attributes/import-records.ts';
 import { createMapMetrics } from '../../src/attributes/map-metrics.ts';
-import type { RecordReader } from '../../src/attributes/mapping/record-reader.ts';
+import type { RecordConverter } from '../../src/attributes/mapping/record-converter.ts';
 import type { AttributeWriter } from '../../src/attributes/ports.ts';
 import { createFingerprints } from '../../src/attributes/upsert/fingerprints.ts';
 import { createUpserter } from '../../src/attributes/upsert/upsert.ts';
@@ -16,7 +16,7 @@ import { sleep } from '../../src/lib/retry.ts';
 type Line = Record<string, Record<string, unknown>>;
 
 /** An id is good, `null` is rejected. */
-const reader: RecordReader = {
+const reader: RecordConverter = {
   allowedAttributes: [],
   warnings: [],
   skippedAttributes: [],
@@ -34,7 +34,7 @@ const writeAll: AttributeWriter = {
   }),
 };
 
-async function open(options: { reader?: RecordReader; writer?: AttributeWriter } = {}) {
+async function open(options: { reader?: RecordConverter; writer?: AttributeWriter } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'import-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const fingerprints = createFingerprints({ path: join(folder, 'f.db'), maxRows: 10 });

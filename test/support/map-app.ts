@@ -9,7 +9,7 @@ import { createRecordImporter } from '../../src/attributes/import-records.ts';
 import { createMapMetrics } from '../../src/attributes/map-metrics.ts';
 import { createRecordMapper, type MapAnswer } from '../../src/attributes/map-records.ts';
 import { type Mapping, parseMapping } from '../../src/attributes/mapping/mapping.ts';
-import { createRecordReaders } from '../../src/attributes/mapping/record-reader.ts';
+import { createRecordConverters } from '../../src/attributes/mapping/record-converter.ts';
 import { createFingerprints } from '../../src/attributes/upsert/fingerprints.ts';
 import { createUpserter } from '../../src/attributes/upsert/upsert.ts';
 import { createGenesysClient } from '../../src/genesys/client.ts';
@@ -19,8 +19,8 @@ import { createOrganisationUnits } from '../../src/genesys/reference/organisatio
 import { createPermissions } from '../../src/genesys/reference/permissions.ts';
 import { createTokenCache } from '../../src/genesys/tokens/token-cache.ts';
 import { problemOf } from '../../src/http/problem-of-error.ts';
-import { createAttributesRoute } from '../../src/http/routes/attributes-route.ts';
-import { createMapRoute } from '../../src/http/routes/map/map-route.ts';
+import { attributesRoute } from '../../src/http/routes/attributes-route.ts';
+import { mapRoute } from '../../src/http/routes/map/map-route.ts';
 import { createCache } from '../../src/lib/cache.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createMetricsRegistry } from '../../src/lib/metrics.ts';
@@ -141,7 +141,7 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
     current: parseMapping(options.mapping ?? DEFAULT_MAPPING, 'mapping.json', EXPRESSION_LIMITS),
   };
   const maxBatchBytes = options.maxBatchBytes ?? 500_000;
-  const readers = createRecordReaders({
+  const readers = createRecordConverters({
     permissionCheck,
     inheritance,
     mapping,
@@ -171,8 +171,8 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
   });
   const server = await startTestServer(
     [
-      createMapRoute({ mapper, importer, maxRecords: options.maxRecords ?? 50_000 }),
-      createAttributesRoute(inheritance),
+      mapRoute({ mapper, importer, maxRecords: options.maxRecords ?? 50_000 }),
+      attributesRoute(inheritance),
     ],
     {
       log,

@@ -1,6 +1,6 @@
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { DeadLetter, DeadLetterStage } from '../ports.ts';
-import type { Job } from '../taken-event.ts';
+import type { TakenEvent } from '../taken-event.ts';
 
 /** Why an event cannot go on. */
 export interface Failure {
@@ -11,17 +11,21 @@ export interface Failure {
   readonly transformed?: unknown;
 }
 
-export function letterOfJob(job: Job, why: Failure, versions: Pipeline['versions']): DeadLetter {
+export function letterOf(
+  event: TakenEvent,
+  why: Failure,
+  versions: Pipeline['versions'],
+): DeadLetter {
   return {
-    originalEvent: job.event,
+    originalEvent: event.raw,
     error: why.message,
     timestamp: new Date().toISOString(),
-    retryAttempt: job.retries,
+    retryAttempt: event.retries,
     stage: why.stage,
     errorCode: why.code,
-    attempts: job.attempts,
-    eventId: job.eventId,
-    firstSeen: new Date(job.takenAtMs).toISOString(),
+    attempts: event.attempts,
+    eventId: event.eventId,
+    firstSeen: new Date(event.takenAtMs).toISOString(),
     expressionVersion: versions.expression,
     schemaVersion: versions.schema,
     ...(why.transformed !== undefined && { transformedEvent: why.transformed }),

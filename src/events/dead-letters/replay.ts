@@ -1,6 +1,6 @@
 import { BridgeError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { TakenEvent } from '../journal/group-commit.ts';
+import type { EventToTake } from '../journal/group-commit.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type {
   BusEntry,
@@ -16,7 +16,7 @@ export interface ReplayOptions {
   /** Today's. */
   readonly pipeline: Pipeline;
   /** Commits events to the journal; from then on they are as safe as any other. */
-  readonly takeAgain: (events: readonly TakenEvent[]) => void;
+  readonly takeAgain: (events: readonly EventToTake[]) => void;
   readonly log: Logger;
   readonly now?: (() => number) | undefined;
 }
@@ -74,7 +74,7 @@ export interface Progress {
 }
 
 type Verdict =
-  | { readonly take: TakenEvent }
+  | { readonly take: EventToTake }
   | { readonly stays: 'failedAgain' | 'notReplayable'; readonly stage: string; code: string };
 
 const BATCH = 50;
@@ -126,7 +126,7 @@ export function createReplay(options: ReplayOptions): Replay {
     let loggedMs = now();
 
     async function replayBatch(letters: readonly ReceivedLetter[]): Promise<void> {
-      const accepted: TakenEvent[] = [];
+      const accepted: EventToTake[] = [];
       const receipts: string[] = [];
       for (const { receipt, letter } of letters) {
         const verdict = await judge(letter);

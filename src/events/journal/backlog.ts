@@ -1,30 +1,30 @@
 import { createFifo } from '../../lib/fifo.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, RawEvent } from '../ports.ts';
-import { createJob, type Job } from '../taken-event.ts';
+import { createTakenEvent, type TakenEvent } from '../taken-event.ts';
 import type { Journal } from './journal.ts';
 
 export interface BacklogOptions {
   readonly journal: Journal;
-  /** Jobs in memory, from here until they are settled. */
-  readonly maxJobs: number;
+  /** Events in memory, from here until they are settled. */
+  readonly maxEvents: number;
   /** Their JSON text, in bytes. */
   readonly maxBytes: number;
 }
 
 /**
- * The jobs to do, in the order in which they were taken. Only a window of them is in memory; the
+ * The events to do, in the order in which they were taken. Only a window of them is in memory; the
  * others wait in the journal and are loaded by their number when their turn comes.
  */
 export interface Backlog {
   /** These have just been committed. */
-  offer(jobs: readonly Job[]): void;
-  next(): Job | undefined;
-  /** The job needs no memory any more. */
-  release(job: Job): void;
-  /** Jobs in memory that nobody has asked for yet. */
+  offer(events: readonly TakenEvent[]): void;
+  next(): TakenEvent | undefined;
+  /** The event needs no memory any more. */
+  release(event: TakenEvent): void;
+  /** Events in memory that nobody has asked for yet. */
   readonly waiting: number;
-  /** Jobs in memory that are not released. */
+  /** Events in memory that are not released. */
   readonly inMemory: number;
   /** Memory is nearly full, or some of what was taken is on disk only. */
   readonly crowded: boolean;
@@ -34,11 +34,11 @@ export interface Backlog {
   loading: boolean;
 }
 
-const LOAD_JOBS = 256;
+const LOAD_EVENTS = 256;
 
 export function createBacklog(options: BacklogOptions): Backlog {
-  const { journal, maxJobs, maxBytes } = options;
-  const jobs = createFifo<Job>();
+  const { journal, maxEvents, maxBytes } = options;
+  const events = createFifo<TakenEvent>();
   const roomy = createWakeup();
   let inMemory = 0;
   let bytes = 0;
@@ -47,24 +47,24 @@ export function createBacklog(options: BacklogOptions): Backlog {
   let loadedThrough = journal.events === 0 ? journal.lastSeq : 0;
 
   const behind = () => loadedThrough < journal.lastSeq;
-  const fills = (share: number) => inMemory >= share * maxJobs || bytes >= share * maxBytes;
+  const fills = (share: number) => inMemory >= share * maxEvents || bytes >= share * maxBytes;
 
-  function keep(job: Job): void {
-    jobs.push(job);
+  function keep(event: TakenEvent): void {
+    events.push(event);
     inMemory += 1;
-    bytes += job.bytes;
-    loadedThrough = job.seq;
+    bytes += event.bytes;
+    loadedThrough = event.seq;
   }
 
   function load(): void {
-    const room = Math.min(LOAD_JOBS, maxJobs - inMemory);
+    const room = Math.min(LOAD_EVENTS, maxEvents - inMemory);
     if (!loading || !behind() || room <= 0 || bytes >= maxBytes) return;
     const rows = journal.eventsAfter(loadedThrough, room, maxBytes - bytes);
     for (const { raw, entry, ...row } of rows) {
       keep(
-        createJob({
+        createTakenEvent({
           ...row,
-          event: JSON.parse(raw) as RawEvent,
+          raw: JSON.parse(raw) as RawEvent,
           bytes: raw.length,
           entry: entry === undefined ? undefined : reviveEntry(entry),
         }),
@@ -75,22 +75,22 @@ export function createBacklog(options: BacklogOptions): Backlog {
 
   return {
     offer(taken) {
-      for (const job of taken) {
-        if (job.seq !== loadedThrough + 1 || inMemory >= maxJobs || bytes >= maxBytes) return;
-        keep(job);
+      for (const event of taken) {
+        if (event.seq !== loadedThrough + 1 || inMemory >= maxEvents || bytes >= maxBytes) return;
+        keep(event);
       }
     },
     next() {
-      if (jobs.size === 0) load();
-      return jobs.shift();
+      if (events.size === 0) load();
+      return events.shift();
     },
-    release(job) {
+    release(event) {
       inMemory -= 1;
-      bytes -= job.bytes;
+      bytes -= event.bytes;
       if (!behind() && !fills(1 / 2)) roomy.wake();
     },
     get waiting() {
-      return jobs.size;
+      return events.size;
     },
     get inMemory() {
       return inMemory;

@@ -1,7 +1,7 @@
 import type { Availability } from '../../lib/health/availability.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, DeadLetter, RawEvent } from '../ports.ts';
-import { createJob, type Job } from '../taken-event.ts';
+import { createTakenEvent, type TakenEvent } from '../taken-event.ts';
 import type { Journal, NewEvent } from './journal.ts';
 
 export interface GroupCommitOptions {
@@ -17,13 +17,13 @@ export interface GroupCommitOptions {
   /** Between two tries while the disk refuses, in milliseconds. Default 1000. */
   readonly retryMs?: number | undefined;
   /** These are taken now: committed. */
-  readonly onTaken: (jobs: readonly Job[], again: boolean) => void;
+  readonly onTaken: (events: readonly TakenEvent[], again: boolean) => void;
   /** So many more letters wait on disk. */
   readonly onLetters: (count: number) => void;
   readonly onWrite?: ((tookMs: number, events: number) => void) | undefined;
 }
 
-export interface TakenEvent {
+export interface EventToTake {
   readonly eventId: string;
   /** What makes it a duplicate of another one; `undefined` = nothing does. */
   readonly key?: string | undefined;
@@ -38,12 +38,12 @@ export interface TakenEvent {
  * transaction. While the disk refuses, all of it waits here, and `open` is false.
  */
 export interface GroupCommit {
-  take(event: TakenEvent): void;
+  take(event: EventToTake): void;
   /** For events that were taken before. @throws BridgeError `journal_cannot_write`: none is taken. */
-  takeAgain(events: readonly TakenEvent[]): void;
+  takeAgain(events: readonly EventToTake[]): void;
   settle(seq: number): void;
   /** The letter goes to disk in the transaction that settles its event. */
-  bury(letter: DeadLetter, seq: number | undefined): void;
+  giveUp(letter: DeadLetter, seq: number | undefined): void;
   sent(letterSeqs: readonly number[]): void;
   /** Writes what waits, now; false when the disk refuses. */
   flush(): boolean;
@@ -57,7 +57,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { journal, availability, onTaken, onLetters, onWrite } = options;
   const { groupMs = 3, settleMs = 50, groupSize = 256, retryMs = 1000 } = options;
   const opened = createWakeup();
-  let taken: TakenEvent[] = [];
+  let taken: EventToTake[] = [];
   let rows: NewEvent[] = [];
   let settled: number[] = [];
   let letters: string[] = [];
@@ -82,7 +82,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       return false;
     }
     onWrite?.(performance.now() - startedMs, rows.length);
-    const jobs = jobsOf(taken, rows, firstSeq);
+    const events = takenOf(taken, rows, firstSeq);
     const newLetters = letters.length;
     taken = [];
     rows = [];
@@ -91,7 +91,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     sent = [];
     refused = false;
     availability.up();
-    if (jobs.length > 0) onTaken(jobs, false);
+    if (events.length > 0) onTaken(events, false);
     if (newLetters > 0) onLetters(newLetters);
     if (!journal.full) opened.wake();
     return true;
@@ -120,13 +120,13 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     },
     takeAgain(events) {
       const again = events.map(rowOf);
-      onTaken(jobsOf(events, again, journal.write({ take: again })), true);
+      onTaken(takenOf(events, again, journal.write({ take: again })), true);
     },
     settle(seq) {
       settled.push(seq);
       wrote(settled.length / 4, settleMs);
     },
-    bury(letter, seq) {
+    giveUp(letter, seq) {
       letters.push(JSON.stringify(letter));
       if (seq !== undefined) settled.push(seq);
       wrote(letters.length, settleMs);
@@ -149,7 +149,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   };
 }
 
-function rowOf({ eventId, key, takenAtMs, event, entry }: TakenEvent): NewEvent {
+function rowOf({ eventId, key, takenAtMs, event, entry }: EventToTake): NewEvent {
   return {
     eventId,
     key,
@@ -159,16 +159,16 @@ function rowOf({ eventId, key, takenAtMs, event, entry }: TakenEvent): NewEvent 
   };
 }
 
-function jobsOf(
-  events: readonly TakenEvent[],
+function takenOf(
+  events: readonly EventToTake[],
   rows: readonly NewEvent[],
   firstSeq: number,
-): readonly Job[] {
+): readonly TakenEvent[] {
   return events.map(({ eventId, event, takenAtMs, entry }, index) =>
-    createJob({
+    createTakenEvent({
       seq: firstSeq + index,
       eventId,
-      event,
+      raw: event,
       takenAtMs,
       bytes: rows[index]?.raw.length ?? 0,
       entry,

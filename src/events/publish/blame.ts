@@ -1,20 +1,20 @@
-import type { Job } from '../taken-event.ts';
+import type { TakenEvent } from '../taken-event.ts';
 
 /** Tells an outage of the bus from an event that makes calls fail. */
-export interface BusWatch {
+export interface Blame {
   /** A call in which at least one entry was accepted. */
   accepted(): void;
   /**
    * A call in which none was accepted, `only` being its only event; whether this makes an outage:
    * call after call fails, over a second, with nothing accepted.
    */
-  failed(only: Job | undefined): boolean;
+  failed(only: TakenEvent | undefined): boolean;
   /** Ask before `failed`: the event was alone, and since it failed before others came through. */
-  isToBlame(job: Job): boolean;
+  isToBlame(event: TakenEvent): boolean;
   /** The event failed before, and since then others came through. */
-  othersPassed(job: Job): boolean;
+  othersPassed(event: TakenEvent): boolean;
   /** Has to go alone from now on, so that its failures are its own. */
-  isSuspect(job: Job): boolean;
+  isSuspect(event: TakenEvent): boolean;
 }
 
 const OUTAGE_CALLS = 5;
@@ -23,11 +23,11 @@ const SUSPECT_AFTER = 3;
 /** After so many failures it is to blame even if others fail now and then. */
 const GUILTY_AFTER = 20;
 
-export function createBusWatch(now: () => number = () => performance.now()): BusWatch {
+export function createBlame(now: () => number = () => performance.now()): Blame {
   let acceptedMs = now();
   let failedMs = -Infinity;
   let failedCalls = 0;
-  let failedOnly: Job | undefined;
+  let failedOnly: TakenEvent | undefined;
 
   return {
     accepted() {

@@ -1,5 +1,5 @@
 import { createFifo } from '../../lib/fifo.ts';
-import type { Job } from '../taken-event.ts';
+import type { TakenEvent } from '../taken-event.ts';
 
 export interface PublishQueueOptions {
   readonly maxEntries: number;
@@ -9,77 +9,80 @@ export interface PublishQueueOptions {
 }
 
 /**
- * Jobs that are ready for the bus. Batches are taken out when a call may start, not built before:
- * so they are as full as they can be. Repeated jobs mostly go before new ones.
+ * Events that are ready for the bus. Batches are taken out when a call may start, not built before:
+ * so they are as full as they can be. Repeated events mostly go before new ones.
  */
 export interface PublishQueue {
-  add(job: Job): void;
-  /** The job comes back after `delayMs`, together with those of the same moment. */
-  delay(job: Job, delayMs: number): void;
+  add(event: TakenEvent): void;
+  /** The event comes back after `delayMs`, together with those of the same moment. */
+  delay(event: TakenEvent, delayMs: number): void;
   /** `first`: which go before the others; default `repeated`. */
-  takeBatch(first?: 'repeated' | 'new'): Job[];
+  takeBatch(first?: 'repeated' | 'new'): TakenEvent[];
   /** Whether the next batch would be full. */
   readonly full: boolean;
   readonly size: number;
   readonly delayed: number;
-  /** When the oldest new job came, `performance.now()`. */
+  /** When the oldest new event came, `performance.now()`. */
   readonly oldestMs: number;
   /** Forgets the delayed ones and their timers. */
   stop(): void;
 }
 
-/** Delays are rounded up to this, so that repeated jobs fill batches too. */
+/** Delays are rounded up to this, so that repeated events fill batches too. */
 const SLOT_MS = 25;
 
 export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
   const { maxEntries, maxBytes, onDue } = options;
-  const slots = new Map<number, { timer: NodeJS.Timeout; jobs: Job[] }>();
-  const again = createFifo<Job>();
-  const fresh = createFifo<Job>();
+  const slots = new Map<number, { timer: NodeJS.Timeout; events: TakenEvent[] }>();
+  const again = createFifo<TakenEvent>();
+  const fresh = createFifo<TakenEvent>();
   let bytes = 0;
   let delayed = 0;
 
   const size = () => again.size + fresh.size;
 
   return {
-    add(job) {
-      fresh.push(job);
-      bytes += job.entryBytes;
+    add(event) {
+      fresh.push(event);
+      bytes += event.entryBytes;
     },
-    delay(job, delayMs) {
+    delay(event, delayMs) {
       delayed += 1;
       const slot = Math.ceil((performance.now() + delayMs) / SLOT_MS);
       const waiting = slots.get(slot);
       if (waiting !== undefined) {
-        waiting.jobs.push(job);
+        waiting.events.push(event);
         return;
       }
       const due = () => {
-        const jobs = slots.get(slot)?.jobs ?? [];
+        const events = slots.get(slot)?.events ?? [];
         slots.delete(slot);
-        delayed -= jobs.length;
-        for (const job of jobs) {
-          again.push(job);
-          bytes += job.entryBytes;
+        delayed -= events.length;
+        for (const event of events) {
+          again.push(event);
+          bytes += event.entryBytes;
         }
         onDue();
       };
-      slots.set(slot, { timer: setTimeout(due, slot * SLOT_MS - performance.now()), jobs: [job] });
+      slots.set(slot, {
+        timer: setTimeout(due, slot * SLOT_MS - performance.now()),
+        events: [event],
+      });
     },
     takeBatch(first = 'repeated') {
-      const batch: Job[] = [];
+      const batch: TakenEvent[] = [];
       let size = 0;
       const [one, other] = first === 'new' ? [fresh, again] : [again, fresh];
       while (batch.length < maxEntries) {
         const from = one.size > 0 ? one : other;
-        const job = from.peek();
-        if (job === undefined) break;
-        if (batch.length > 0 && (job.alone || size + job.entryBytes > maxBytes)) break;
+        const event = from.peek();
+        if (event === undefined) break;
+        if (batch.length > 0 && (event.alone || size + event.entryBytes > maxBytes)) break;
         from.shift();
-        batch.push(job);
-        bytes -= job.entryBytes;
-        size += job.entryBytes;
-        if (job.alone) break;
+        batch.push(event);
+        bytes -= event.entryBytes;
+        size += event.entryBytes;
+        if (event.alone) break;
       }
       return batch;
     },

@@ -3,8 +3,8 @@ import type { Availability } from '../../lib/health/availability.ts';
 import { fullJitterMs, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, EventBus, PutOutcome } from '../ports.ts';
-import type { Job } from '../taken-event.ts';
-import { createBusWatch } from './blame.ts';
+import type { TakenEvent } from '../taken-event.ts';
+import { createBlame } from './blame.ts';
 import { createBusGate } from './bus-gate.ts';
 import { createInFlightLimit } from './in-flight-limit.ts';
 import { createPublishQueue } from './publish-queue.ts';
@@ -28,8 +28,8 @@ export interface PublisherOptions {
     readonly baseMs: number;
     readonly capMs: number;
   };
-  readonly onAccepted: (jobs: readonly Job[]) => void;
-  readonly onRefused: (job: Job, refusal: Refusal) => void;
+  readonly onAccepted: (events: readonly TakenEvent[]) => void;
+  readonly onRefused: (event: TakenEvent, refusal: Refusal) => void;
   readonly onRetry?: ((code: string) => void) | undefined;
   readonly onCall?: ((entries: number, tookMs: number) => void) | undefined;
   readonly checkMs?: number | undefined;
@@ -44,8 +44,8 @@ export interface PublisherOptions {
  * systemic error closes the gate, and everything waits.
  */
 export interface Publisher {
-  /** The job has its entry. */
-  add(job: Job): void;
+  /** The event has its entry. */
+  add(event: TakenEvent): void;
   /** Whether more should be added now; otherwise wait for `whenRoom`. */
   readonly room: boolean;
   whenRoom(signal: AbortSignal): Promise<void>;
@@ -66,7 +66,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const { bus, lingerMs, maxInFlight, retry, onAccepted, onRefused, random } = options;
   const aborted = new AbortController();
   const limit = createInFlightLimit(maxInFlight);
-  const watch = createBusWatch();
+  const blame = createBlame();
   const roomWakeup = createWakeup();
   const idleWakeup = createWakeup();
   const queue = createPublishQueue({
@@ -110,7 +110,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   /** One batch, to the end of it; resolves to whether the bus took any of it (or nothing waited). */
-  async function send(batch: readonly Job[]): Promise<boolean> {
+  async function send(batch: readonly TakenEvent[]): Promise<boolean> {
     if (batch.length === 0) return true;
     inFlight += 1;
     try {
@@ -121,10 +121,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
   }
 
-  async function deliver(batch: readonly Job[]): Promise<boolean> {
+  async function deliver(batch: readonly TakenEvent[]): Promise<boolean> {
     const startedMs = performance.now();
     let outcomes: readonly PutOutcome[];
-    for (const job of batch) job.attempts += 1;
+    for (const event of batch) event.attempts += 1;
     try {
       outcomes = await bus.put(batch.map(entryOf), aborted.signal);
     } catch (thrown) {
@@ -137,7 +137,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   /** The call failed as a whole. */
   async function callFailed(
-    batch: readonly Job[],
+    batch: readonly TakenEvent[],
     error: Error,
     startedMs: number,
   ): Promise<boolean> {
@@ -156,25 +156,25 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
     const throttled = isThrottled(code, error);
     if (throttled) limit.throttled(startedMs);
-    const own = only !== undefined && !throttled && gate.open && watch.isToBlame(only);
+    const own = only !== undefined && !throttled && gate.open && blame.isToBlame(only);
     noteFailure(error, kind, undefined);
     const afterMs = error instanceof UpstreamError ? error.retryAfterMs : undefined;
-    for (const job of batch) {
-      if (!throttled && gate.open) job.alone = watch.isSuspect(job);
-      repeat(job, { code, message: error.message }, own, afterMs);
+    for (const event of batch) {
+      if (!throttled && gate.open) event.alone = blame.isSuspect(event);
+      repeat(event, { code, message: error.message }, own, afterMs);
     }
     return false;
   }
 
   /** The call came back with an outcome for each entry. */
   function settle(
-    batch: readonly Job[],
+    batch: readonly TakenEvent[],
     outcomes: readonly PutOutcome[],
     startedMs: number,
   ): boolean {
     const accepted = batch.filter((_, index) => outcomes[index]?.accepted === true);
     if (accepted.length > 0) {
-      watch.accepted();
+      blame.accepted();
       limit.succeeded();
       onAccepted(accepted);
       if (accepted.length === batch.length) return true;
@@ -182,26 +182,27 @@ export function createPublisher(options: PublisherOptions): Publisher {
     // Where no entry of several was accepted, the bus is as likely to blame as the entries.
     const mayBeOwn = gate.open && (accepted.length > 0 || batch.length === 1);
     // What we may not do with others we could; so it is this entry that we may not publish.
-    const isBarred = (job: Job) => gate.open && (accepted.length > 0 || watch.othersPassed(job));
+    const isBarred = (event: TakenEvent) =>
+      gate.open && (accepted.length > 0 || blame.othersPassed(event));
     let systemic: Refused | undefined;
     let waits: Refused | undefined;
-    for (const [index, job] of batch.entries()) {
+    for (const [index, event] of batch.entries()) {
       const outcome = outcomes[index] ?? MISSING_OUTCOME;
       if (outcome.accepted) continue;
       if (outcome.kind === 'reject') {
-        onRefused(job, outcome);
+        onRefused(event, outcome);
         continue;
       }
-      if (outcome.kind === 'systemic' && isBarred(job)) {
-        repeat(job, outcome, true, undefined);
+      if (outcome.kind === 'systemic' && isBarred(event)) {
+        repeat(event, outcome, true, undefined);
         continue;
       }
       waits = outcome;
       if (outcome.kind === 'systemic') systemic = outcome;
       const throttled = isThrottled(outcome.code);
       if (throttled) limit.throttled(startedMs);
-      if (!throttled && gate.open) job.alone = watch.isSuspect(job);
-      repeat(job, outcome, mayBeOwn && outcome.kind === 'retry' && !throttled, undefined);
+      if (!throttled && gate.open) event.alone = blame.isSuspect(event);
+      repeat(event, outcome, mayBeOwn && outcome.kind === 'retry' && !throttled, undefined);
     }
     if (accepted.length > 0 || waits === undefined) return true;
     const { code, kind } = systemic ?? waits;
@@ -211,40 +212,45 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   /** Nothing of a call was accepted. */
-  function noteFailure(error: Error, kind: FailureKind, only: Job | undefined): void {
-    const isOutage = watch.failed(only);
+  function noteFailure(error: Error, kind: FailureKind, only: TakenEvent | undefined): void {
+    const isOutage = blame.failed(only);
     if (kind === 'systemic' || (isOutage && gate.open)) gate.close(error);
   }
 
-  function repeat(job: Job, why: Refusal, own: boolean, afterMs: number | undefined): void {
+  function repeat(
+    event: TakenEvent,
+    why: Refusal,
+    own: boolean,
+    afterMs: number | undefined,
+  ): void {
     // While the gate is closed it sets the pace, and nothing is held against an event.
-    if (own) job.retries += 1;
-    else if (gate.open) job.callFailures += 1;
-    if (job.retries > retry.maxRetries) {
-      job.retries = retry.maxRetries;
-      onRefused(job, why);
+    if (own) event.retries += 1;
+    else if (gate.open) event.callFailures += 1;
+    if (event.retries > retry.maxRetries) {
+      event.retries = retry.maxRetries;
+      onRefused(event, why);
       return;
     }
     options.onRetry?.(why.code);
-    job.lastFailedAtMs = performance.now();
-    const failures = gate.open ? Math.max(job.retries, job.callFailures) : 1;
+    event.lastFailedAtMs = performance.now();
+    const failures = gate.open ? Math.max(event.retries, event.callFailures) : 1;
     const delayMs = afterMs ?? fullJitterMs(retry, failures, random);
-    queue.delay(job, Math.min(delayMs, retry.capMs));
+    queue.delay(event, Math.min(delayMs, retry.capMs));
   }
 
   return {
-    add(job) {
-      if (job.entry === undefined) throw new TypeError('A job without an entry was published');
-      job.entryBytes = bus.bytesOf(job.entry);
-      if (job.entryBytes > bus.maxBytes) {
-        onRefused(job, {
+    add(event) {
+      if (event.entry === undefined) throw new TypeError('An event without an entry was published');
+      event.entryBytes = bus.bytesOf(event.entry);
+      if (event.entryBytes > bus.maxBytes) {
+        onRefused(event, {
           code: 'entry_too_large',
-          message: `The entry has ${job.entryBytes} bytes; the bus takes at most ${bus.maxBytes}`,
+          message: `The entry has ${event.entryBytes} bytes; the bus takes at most ${bus.maxBytes}`,
         });
         return;
       }
-      job.queuedAtMs = performance.now();
-      queue.add(job);
+      event.queuedAtMs = performance.now();
+      queue.add(event);
       if (queue.full || queue.size === 1) pump();
     },
     get room() {
@@ -299,9 +305,9 @@ const MISSING_OUTCOME: Refused = {
   kind: 'retry',
 };
 
-function entryOf(job: Job): BusEntry {
-  if (job.entry === undefined) throw new TypeError('A job without an entry was published');
-  return job.entry;
+function entryOf(event: TakenEvent): BusEntry {
+  if (event.entry === undefined) throw new TypeError('An event without an entry was published');
+  return event.entry;
 }
 
 function isThrottled(code: string, error?: Error): boolean {

@@ -37,7 +37,7 @@ export function createIntake(options: IntakeOptions): Intake {
       counts.failed += 1;
       const { message } = coerceError(error);
       const why = { stage: 'filter', code: 'filter_failed', message } as const;
-      groupCommit.bury(letterOfItem(event, eventIdOf(keyOfEvent(event)), why, atMs), undefined);
+      groupCommit.giveUp(letterOfItem(event, eventIdOf(keyOfEvent(event)), why, atMs), undefined);
       return;
     }
     if (!matched) {
@@ -68,7 +68,7 @@ export function createIntake(options: IntakeOptions): Intake {
       }
       counts.malformed += 1;
       const why = { stage: 'read', code: 'malformed_line', message: item.reason } as const;
-      groupCommit.bury(letterOfItem(item.text, eventIdOf(undefined), why, atMs), undefined);
+      groupCommit.giveUp(letterOfItem(item.text, eventIdOf(undefined), why, atMs), undefined);
     }
     const last = items.at(-1);
     if (last?.kind === 'event') noteLag(last.event, atMs);

@@ -5,13 +5,13 @@ import { createWakeup } from '../../lib/wakeup.ts';
 import type { Backlog } from '../journal/backlog.ts';
 import type { Pipeline, Processed } from '../pipeline/pipeline.ts';
 import type { Publisher } from '../publish/publisher.ts';
-import type { Job } from '../taken-event.ts';
+import type { TakenEvent } from '../taken-event.ts';
 
-export interface TransformerOptions {
+export interface TransformLoopOptions {
   readonly backlog: Backlog;
   readonly pipeline: Pick<Pipeline, 'process'>;
   readonly publisher: Pick<Publisher, 'add' | 'room' | 'whenRoom'>;
-  readonly onRejected: (job: Job, why: Extract<Processed, { ok: false }>) => void;
+  readonly onRejected: (event: TakenEvent, why: Extract<Processed, { ok: false }>) => void;
   readonly onTransformed: (tookMs: number) => void;
   /** Between two tries while the schema is not there, in milliseconds. */
   readonly backOff: { readonly baseMs: number; readonly capMs: number };
@@ -19,12 +19,12 @@ export interface TransformerOptions {
   readonly sleep: Sleep;
 }
 
-/** Takes jobs from the backlog, in their order, as far ahead as the publisher has room. */
-export interface Transformer {
+/** Takes events from the backlog, in their order, as far ahead as the publisher has room. */
+export interface TransformLoop {
   /** There may be something to do. */
   wake(): void;
   paused: boolean;
-  /** A job is between backlog and publisher. */
+  /** An event is between backlog and publisher. */
   readonly busy: boolean;
   /** The schema is not there yet: everything waits. */
   readonly held: boolean;
@@ -34,7 +34,7 @@ export interface Transformer {
 /** Sockets and timers have their turn at least this often, in milliseconds. */
 const YIELD_AFTER_MS = 4;
 
-export function createTransformer(options: TransformerOptions): Transformer {
+export function createTransformLoop(options: TransformLoopOptions): TransformLoop {
   const { backlog, pipeline, publisher, onRejected, onTransformed, backOff, log, sleep } = options;
   const work = createWakeup();
   let paused = false;
@@ -42,18 +42,18 @@ export function createTransformer(options: TransformerOptions): Transformer {
   let held = false;
 
   /** Until the event is with the publisher or rejected. */
-  async function transform(job: Job, signal: AbortSignal): Promise<void> {
+  async function transform(event: TakenEvent, signal: AbortSignal): Promise<void> {
     for (let holds = 1; ; holds += 1) {
       const startedMs = performance.now();
-      const result = await processSafely(job);
+      const result = await processSafely(event);
       onTransformed(performance.now() - startedMs);
       if (result.ok) {
-        job.entry = result.entry;
-        publisher.add(job);
+        event.entry = result.entry;
+        publisher.add(event);
         return;
       }
       if (result.kind === 'reject') {
-        onRejected(job, result);
+        onRejected(event, result);
         return;
       }
       // The event is not to blame: it waits, and all behind it.
@@ -64,9 +64,9 @@ export function createTransformer(options: TransformerOptions): Transformer {
     }
   }
 
-  async function processSafely(job: Job): Promise<Processed> {
+  async function processSafely(event: TakenEvent): Promise<Processed> {
     try {
-      return await pipeline.process(job.event, job.eventId);
+      return await pipeline.process(event.raw, event.eventId);
     } catch (error) {
       // A bug; one event must not hold up the others for ever.
       return {
@@ -100,14 +100,14 @@ export function createTransformer(options: TransformerOptions): Transformer {
       for (;;) {
         busy = false;
         if (!publisher.room) await publisher.whenRoom(signal);
-        const job = paused ? undefined : backlog.next();
-        if (job === undefined) {
+        const event = paused ? undefined : backlog.next();
+        if (event === undefined) {
           await work.wait(signal);
           continue;
         }
         busy = true;
-        if (job.entry === undefined) await transform(job, signal);
-        else publisher.add(job);
+        if (event.entry === undefined) await transform(event, signal);
+        else publisher.add(event);
         // Promises alone would keep sockets and timers waiting for as long as there is work.
         if (performance.now() - yieldedMs > YIELD_AFTER_MS) {
           await new Promise(setImmediate);

@@ -3,11 +3,11 @@ import type { Journal } from '../journal/journal.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import { type PipelineStats, summarize } from '../telemetry/pipeline-stats.ts';
 import type { StreamReader } from './stream-reader.ts';
-import type { Transformer } from './transform-loop.ts';
+import type { TransformLoop } from './transform-loop.ts';
 
 export interface WorkerParts {
   readonly reader: StreamReader;
-  readonly transformer: Transformer;
+  readonly transformLoop: TransformLoop;
   readonly publisher: Publisher;
   readonly sender: DeadLetterSender;
   readonly journal: Journal;
@@ -21,12 +21,12 @@ export interface WorkerStatus {
 
 /** A snapshot for `/status`, made of plain JSON values. */
 export function describeWorker(state: string, parts: WorkerParts): WorkerStatus {
-  const { reader, transformer, publisher, sender, journal, stats } = parts;
+  const { reader, transformLoop, publisher, sender, journal, stats } = parts;
   const { busCalls, busEntries } = stats.counts;
   return {
     worker: {
       state,
-      held: transformer.held,
+      held: transformLoop.held,
       stream: reader.status,
       bus: {
         open: publisher.open,

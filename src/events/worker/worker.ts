@@ -5,20 +5,20 @@ import type { Logger } from '../../lib/logger.ts';
 import type { Registry } from '../../lib/metrics.ts';
 import { createRarely } from '../../lib/rarely.ts';
 import { sleep as realSleep, type Sleep } from '../../lib/retry.ts';
-import { type Failure, letterOfJob } from '../dead-letters/letter.ts';
+import { type Failure, letterOf } from '../dead-letters/letter.ts';
 import { createDeadLetterSender } from '../dead-letters/letter-sender.ts';
 import { createBacklog } from '../journal/backlog.ts';
-import { createGroupCommit, type TakenEvent } from '../journal/group-commit.ts';
+import { createGroupCommit, type EventToTake } from '../journal/group-commit.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { DeadLetterQueue, EventBus, EventSource } from '../ports.ts';
 import { createPublisher } from '../publish/publisher.ts';
-import type { Job } from '../taken-event.ts';
+import type { TakenEvent } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 import { createIntake } from './intake.ts';
 import { keepRunning } from './keep-running.ts';
 import { createStreamReader } from './stream-reader.ts';
-import { createTransformer } from './transform-loop.ts';
+import { createTransformLoop } from './transform-loop.ts';
 import { createPipelineMetrics } from './worker-metrics.ts';
 import { describeWorker, type WorkerStatus } from './worker-status.ts';
 
@@ -73,7 +73,7 @@ export interface Worker {
    * Takes events again that were taken before. Committed when it returns.
    * @throws BridgeError `worker_not_running`, `journal_full` or `journal_cannot_write`: nothing was taken.
    */
-  takeAgain(events: readonly TakenEvent[]): void;
+  takeAgain(events: readonly EventToTake[]): void;
   readonly state: WorkerState;
   status(): WorkerStatus;
 }
@@ -106,17 +106,17 @@ export function createWorker(options: WorkerOptions): Worker {
 
   const backlog = createBacklog({
     journal,
-    maxJobs: options.windowEvents ?? 2000,
+    maxEvents: options.windowEvents ?? 2000,
     maxBytes: options.windowBytes ?? 16 * 1024 * 1024,
   });
   const groupCommit = createGroupCommit({
     journal,
     availability: journalAvailability,
     retryMs: backOff.baseMs,
-    onTaken(jobs, again) {
-      counts[again ? 'replayed' : 'ingested'] += jobs.length;
-      backlog.offer(jobs);
-      transformer.wake();
+    onTaken(events, again) {
+      counts[again ? 'replayed' : 'ingested'] += events.length;
+      backlog.offer(events);
+      transformLoop.wake();
     },
     onLetters: () => sender.wake(),
     onWrite: (ms, events) => stats.spent('journal', ms, events),
@@ -143,8 +143,8 @@ export function createWorker(options: WorkerOptions): Worker {
       capMs: publish.retryMaxMs,
     },
     onAccepted,
-    onRefused: (job, { code, message }) =>
-      bury(job, { stage: 'publish', code, message, transformed: job.entry }),
+    onRefused: (event, { code, message }) =>
+      giveUp(event, { stage: 'publish', code, message, transformed: event.entry }),
     onRetry: (code) => stats.retried(code),
     onCall(entries, ms) {
       counts.busCalls += 1;
@@ -154,11 +154,11 @@ export function createWorker(options: WorkerOptions): Worker {
     checkMs,
     sleep,
   });
-  const transformer = createTransformer({
+  const transformLoop = createTransformLoop({
     backlog,
     pipeline,
     publisher,
-    onRejected: bury,
+    onRejected: giveUp,
     onTransformed: (ms) => stats.spent('transform', ms, 1),
     backOff,
     log,
@@ -192,32 +192,32 @@ export function createWorker(options: WorkerOptions): Worker {
     reader,
   });
 
-  function onAccepted(jobs: readonly Job[]): void {
+  function onAccepted(events: readonly TakenEvent[]): void {
     const nowMs = Date.now();
-    counts.published += jobs.length;
-    for (const job of jobs) {
-      const latencyMs = Math.max(0, nowMs - job.takenAtMs);
+    counts.published += events.length;
+    for (const event of events) {
+      const latencyMs = Math.max(0, nowMs - event.takenAtMs);
       stats.latency.add(latencyMs);
       metrics.published(latencyMs);
-      groupCommit.settle(job.seq);
-      backlog.release(job);
+      groupCommit.settle(event.seq);
+      backlog.release(event);
     }
-    transformer.wake();
+    transformLoop.wake();
   }
 
-  function bury(job: Job, why: Failure): void {
+  function giveUp(event: TakenEvent, why: Failure): void {
     counts.failed += 1;
-    groupCommit.bury(letterOfJob(job, why, pipeline.versions), job.seq);
-    logDeadLetter(job.eventId, why);
-    backlog.release(job);
-    transformer.wake();
+    groupCommit.giveUp(letterOf(event, why, pipeline.versions), event.seq);
+    logDeadLetter(event.eventId, why);
+    backlog.release(event);
+    transformLoop.wake();
   }
 
   /** Waiting a moment for room in memory is cheaper than reading events back from the disk. */
   function makeWay(signal: AbortSignal): Promise<void> | undefined {
     const taken = counts.ingested - ingestedAtHold;
     if (taken < HOLD_AFTER_EVENTS || !backlog.crowded) return undefined;
-    if (!publisher.open || publisher.paused || transformer.held) return undefined;
+    if (!publisher.open || publisher.paused || transformLoop.held) return undefined;
     groupCommit.flush();
     ingestedAtHold = counts.ingested;
     return backlog.whenRoomy(signal, HOLD_MS);
@@ -236,7 +236,7 @@ export function createWorker(options: WorkerOptions): Worker {
   async function drain(signal: AbortSignal): Promise<void> {
     backlog.loading = false;
     const isWorking = () =>
-      (backlog.waiting > 0 || transformer.busy) && publisher.open && !transformer.held;
+      (backlog.waiting > 0 || transformLoop.busy) && publisher.open && !transformLoop.held;
     while (isWorking()) await sleep(5, signal);
     await publisher.drain(signal);
     if (groupCommit.flush()) await sender.drain(signal);
@@ -250,7 +250,7 @@ export function createWorker(options: WorkerOptions): Worker {
         run('reader', reader, reading),
         run('publisher', publisher, running),
         run('dead letters', sender, running),
-        run('transform', transformer, running),
+        run('transform', transformLoop, running),
       ];
     },
     async stop(signal = AbortSignal.timeout(10_000)) {
@@ -277,7 +277,7 @@ export function createWorker(options: WorkerOptions): Worker {
     pause() {
       if (state !== 'running') return;
       state = 'paused';
-      transformer.paused = true;
+      transformLoop.paused = true;
       publisher.paused = true;
       log.info('The worker is paused: events go to the journal only');
     },
@@ -285,7 +285,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (state !== 'paused') return;
       state = 'running';
       publisher.paused = false;
-      transformer.paused = false;
+      transformLoop.paused = false;
       log.info('The worker is resumed');
     },
     takeAgain(events) {
@@ -306,6 +306,7 @@ export function createWorker(options: WorkerOptions): Worker {
     get state() {
       return state;
     },
-    status: () => describeWorker(state, { reader, transformer, publisher, sender, journal, stats }),
+    status: () =>
+      describeWorker(state, { reader, transformLoop, publisher, sender, journal, stats }),
   };
 }

@@ -3,7 +3,7 @@ import type { Route } from '../route.ts';
 import { orgIdSchema } from './org-id.ts';
 
 /** The definitions that hold for an organisation, each with the unit that it comes from. */
-export function createAttributesRoute(inheritance: Inheritance): Route {
+export function attributesRoute(inheritance: Inheritance): Route {
   return {
     method: 'get',
     path: '/attributes',

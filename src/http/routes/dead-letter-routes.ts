@@ -26,7 +26,7 @@ const counts: JsonSchema = {
 };
 
 /** Look at the events that could not be published, and publish them after all. */
-export function createDeadLetterRoutes(options: DeadLetterRouteOptions): Route[] {
+export function deadLetterRoutes(options: DeadLetterRouteOptions): Route[] {
   return [look(options), replayAll(options)];
 }
 

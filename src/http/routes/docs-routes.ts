@@ -11,7 +11,7 @@ const tag = 'Documents';
  * `GET /openapi.json`, and `GET /docs` to browse and try it: swagger-ui from our own address, so
  * that it works offline and under a policy that allows no inline script and no other origin.
  */
-export function documentationRoutes(options: {
+export function docsRoutes(options: {
   readonly about: About;
   readonly routes: readonly Route[];
   readonly schemes: readonly Scheme[];

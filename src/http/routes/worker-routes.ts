@@ -9,7 +9,7 @@ const state: JsonSchema = {
 };
 
 /** Hold publishing back, for example while the bus or its rules are changed, and let it go on. */
-export function createWorkerRoutes(worker: Pick<Worker, 'pause' | 'resume' | 'state'>): Route[] {
+export function workerRoutes(worker: Pick<Worker, 'pause' | 'resume' | 'state'>): Route[] {
   function switchRoute(
     action: 'pause' | 'resume',
     wanted: Worker['state'],

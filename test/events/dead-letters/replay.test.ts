@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createReplay, type ReplayReport } from '../../../src/events/dead-letters/replay.ts';
-import { createDeadLetterRoutes } from '../../../src/http/routes/dead-letter-routes.ts';
-import { createWorkerRoutes } from '../../../src/http/routes/worker-routes.ts';
+import { deadLetterRoutes } from '../../../src/http/routes/dead-letter-routes.ts';
+import { workerRoutes } from '../../../src/http/routes/worker-routes.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
 import type { SandboxOptions } from '../../../src/sandbox/options.ts';
 import { startTestServer } from '../../http/support/test-server.ts';
@@ -25,8 +25,8 @@ async function operator(sandboxOptions: SandboxOptions = {}) {
     log,
   });
   const server = await startTestServer([
-    ...createDeadLetterRoutes({ queue, replay, journal }),
-    ...createWorkerRoutes(worker),
+    ...deadLetterRoutes({ queue, replay, journal }),
+    ...workerRoutes(worker),
   ]);
   onTestFinished(() => server[Symbol.asyncDispose]());
   worker.start();

@@ -106,7 +106,7 @@ describe('against a model', () => {
   const change = fc.record({
     take: fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 5 }),
     settle: fc.array(fc.nat(), { maxLength: 5 }),
-    bury: fc.array(fc.nat(), { maxLength: 3 }),
+    giveUp: fc.array(fc.nat(), { maxLength: 3 }),
     sent: fc.array(fc.nat(), { maxLength: 3 }),
     reopen: fc.boolean(),
   });
@@ -124,21 +124,21 @@ describe('against a model', () => {
           const letters = new Map<number, string>();
           let lastSeq = 0;
           let lastLetter = 0;
-          for (const { take, settle, bury, sent, reopen } of changes) {
+          for (const { take, settle, giveUp, sent, reopen } of changes) {
             const pick = (from: Map<number, string>, at: readonly number[]) =>
               at.flatMap((index) => [...from.keys()][index % Math.max(1, from.size)] ?? []);
             const settled = pick(events, settle);
-            const buried = pick(events, bury);
+            const givenUp = pick(events, giveUp);
             const posted = pick(letters, sent);
             const names = take.map((name) => `event-${name}`);
-            const bodies = buried.map((seq) => `{"seq":${seq}}`);
+            const bodies = givenUp.map((seq) => `{"seq":${seq}}`);
             journal.write({
               take: names.map((name) => event(name)),
-              settle: [...settled, ...buried],
+              settle: [...settled, ...givenUp],
               letters: bodies,
               sent: posted,
             });
-            for (const seq of [...settled, ...buried]) events.delete(seq);
+            for (const seq of [...settled, ...givenUp]) events.delete(seq);
             for (const seq of posted) letters.delete(seq);
             for (const name of names) {
               lastSeq += 1;

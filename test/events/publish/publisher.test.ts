@@ -6,8 +6,8 @@ import {
   ACCEPTED,
   busFailure,
   busInMemory,
-  jobOf,
-  jobs,
+  takenEvent,
+  events,
   publisherOn,
   refused,
 } from './support/publisher-under-test.ts';
@@ -20,7 +20,7 @@ describe('batches', () => {
   test('are full while there is enough', async () => {
     const { bus, state } = busInMemory();
     const { add, accepted } = publisherOn(bus);
-    add(jobs(100));
+    add(events(100));
     await until(() => expect(accepted).toHaveLength(100));
     expect(state.calls.map(({ length }) => length)).toEqual(names(10).map(() => 10));
   });
@@ -28,7 +28,7 @@ describe('batches', () => {
   test('are bounded by bytes', async () => {
     const { bus, state } = busInMemory({ maxBytes: 100 });
     const { add, accepted } = publisherOn(bus);
-    add([jobOf('a', 60), jobOf('b', 60), jobOf('c', 40), jobOf('d', 100)]);
+    add([takenEvent('a', 60), takenEvent('b', 60), takenEvent('c', 40), takenEvent('d', 100)]);
     await until(() => expect(accepted).toHaveLength(4));
     expect(state.calls).toEqual([['a'], ['b', 'c'], ['d']]);
   });
@@ -36,7 +36,7 @@ describe('batches', () => {
   test('leave without company after the linger time', async () => {
     const { bus, state } = busInMemory();
     const { add, accepted } = publisherOn(bus, { lingerMs: 20 });
-    add([jobOf('a'), jobOf('b')]);
+    add([takenEvent('a'), takenEvent('b')]);
     await until(() => expect(accepted).toEqual(['a', 'b']));
     expect(state.calls).toEqual([['a', 'b']]);
   });
@@ -45,10 +45,10 @@ describe('batches', () => {
     const { bus, state } = busInMemory({ maxBytes: 100 });
     const refusals: string[] = [];
     const { add, accepted } = publisherOn(bus, {
-      onRefused: (job, { code, message }) =>
-        void refusals.push(`${job.eventId} ${code} ${message}`),
+      onRefused: (event, { code, message }) =>
+        void refusals.push(`${event.eventId} ${code} ${message}`),
     });
-    add([jobOf('giant', 101), jobOf('a', 10)]);
+    add([takenEvent('giant', 101), takenEvent('a', 10)]);
     await until(() => expect(accepted).toEqual(['a']));
     expect(refusals).toEqual([
       'giant entry_too_large The entry has 101 bytes; the bus takes at most 100',
@@ -60,7 +60,7 @@ describe('batches', () => {
     const { bus, state } = busInMemory();
     state.callMs = 5;
     const { add, accepted } = publisherOn(bus, { maxInFlight: 3 });
-    add(jobs(200));
+    add(events(200));
     await until(() => expect(accepted).toHaveLength(200));
     expect(state.maxInFlight).toBe(3);
   });
@@ -69,7 +69,7 @@ describe('batches', () => {
     const { bus } = busInMemory();
     const { publisher, add, accepted } = publisherOn(bus, { maxInFlight: 1 });
     publisher.paused = true;
-    add(jobs(20));
+    add(events(20));
     expect(publisher.room).toBe(false);
     publisher.paused = false;
     await publisher.whenRoom(AbortSignal.timeout(5000));
@@ -89,7 +89,7 @@ describe('an entry of its own', () => {
         return refused('eventbridge_unavailable', 'retry');
       });
     const { add, accepted, refusals, retries } = publisherOn(bus);
-    add(jobs(10));
+    add(events(10));
     await until(() => expect(accepted).toHaveLength(10));
     expect(state.calls.flat().filter((name) => name !== 'event-3')).toHaveLength(9);
     expect(state.calls.flat().filter((name) => name === 'event-3')).toHaveLength(3);
@@ -101,9 +101,9 @@ describe('an entry of its own', () => {
     const { bus, state } = busInMemory();
     state.answer = (sent) =>
       sent.map((name) => (name === 'bad' ? refused('eventbridge_unavailable', 'retry') : ACCEPTED));
-    const bad = jobOf('bad');
+    const bad = takenEvent('bad');
     const { add, refusals } = publisherOn(bus);
-    add([jobOf('good'), bad]);
+    add([takenEvent('good'), bad]);
     await until(() => expect(refusals.get('bad')).toBe('eventbridge_unavailable'));
     expect(bad).toMatchObject({ attempts: 4, retries: 3 });
   });
@@ -112,7 +112,7 @@ describe('an entry of its own', () => {
     const { bus, state } = busInMemory();
     state.answer = (sent) => sent.map(() => refused('eventbridge_unavailable', 'retry'));
     const { add, refusals } = publisherOn(bus, { retry: { maxRetries: 5, baseMs: 2, capMs: 4 } });
-    add([jobOf('bad')]);
+    add([takenEvent('bad')]);
     await until(() => expect(refusals.has('bad')).toBe(true));
     expect(state.calls).toHaveLength(6);
   });
@@ -122,7 +122,7 @@ describe('an entry of its own', () => {
     state.answer = (sent) =>
       sent.map((name) => (name === 'bad' ? refused('malformed', 'reject') : ACCEPTED));
     const { add, accepted, refusals } = publisherOn(bus);
-    add([jobOf('bad'), jobOf('good')]);
+    add([takenEvent('bad'), takenEvent('good')]);
     await until(() => expect(accepted).toEqual(['good']));
     expect([...refusals]).toEqual([['bad', 'malformed']]);
     expect(state.calls).toHaveLength(1);
@@ -135,8 +135,8 @@ describe('an entry of its own', () => {
         ? busFailure('eventbridge_unavailable', 'retry', 500)
         : sent.map(() => ACCEPTED);
     const { publisher, add, accepted, refusals } = publisherOn(bus);
-    add([...jobs(15, 'before'), jobOf('poison'), ...jobs(15, 'after')]);
-    const company = setInterval(() => publisher.add(jobOf('company')), 2);
+    add([...events(15, 'before'), takenEvent('poison'), ...events(15, 'after')]);
+    const company = setInterval(() => publisher.add(takenEvent('company')), 2);
     await until(() => expect(refusals.get('poison')).toBe('eventbridge_unavailable'));
     clearInterval(company);
     await until(() => expect(new Set(accepted).size).toBe(31));
@@ -153,7 +153,7 @@ describe('an entry of its own', () => {
       return outcomes;
     };
     const { add, accepted } = publisherOn(bus);
-    add(jobs(3));
+    add(events(3));
     await until(() => expect(accepted).toHaveLength(3));
     expect(state.calls).toEqual([names(3), ['event-2']]);
   });
@@ -167,7 +167,7 @@ describe('a call that fails', () => {
         ? busFailure('eventbridge_refused', 'reject', 400)
         : sent.map(() => ACCEPTED);
     const { add, accepted, refusals } = publisherOn(bus);
-    add(jobs(10));
+    add(events(10));
     await until(() => expect(accepted).toHaveLength(9));
     expect([...refusals]).toEqual([['event-6', 'eventbridge_refused']]);
     expect(state.calls.length).toBeLessThan(10);
@@ -183,7 +183,7 @@ describe('a call that fails', () => {
     const { add, accepted, refusals } = publisherOn(bus, {
       retry: { maxRetries: 5, baseMs: 1, capMs: 5 },
     });
-    add(jobs(200));
+    add(events(200));
     await until(() => expect(new Set(accepted).size).toBe(200));
     expect(refusals.size).toBe(0);
   });
@@ -197,11 +197,11 @@ describe('a call that fails', () => {
       maxInFlight: 8,
       retry: { maxRetries: 0, baseMs: 1, capMs: 10 },
     });
-    add(jobs(100));
+    add(events(100));
     await until(() => expect(publisher.inFlightLimit).toBe(1));
     throttle = false;
     await until(() => expect(accepted).toHaveLength(100));
-    add(jobs(1000, 'more'));
+    add(events(1000, 'more'));
     await until(() => expect(accepted).toHaveLength(1100));
     expect(publisher.inFlightLimit).toBe(8);
     expect(refusals.size).toBe(0);
@@ -219,7 +219,7 @@ describe('a call that fails', () => {
     const { add, accepted, refusals } = publisherOn(bus, {
       retry: { maxRetries: 0, baseMs: 1, capMs: 5 },
     });
-    add(jobs(300));
+    add(events(300));
     await until(() => expect(accepted).toHaveLength(300));
     expect(refusals.size).toBe(0);
   });
@@ -229,10 +229,10 @@ describe('an outage', () => {
   test('closes the gate, uses up no retries, probes one call at a time and ends by itself', async () => {
     const { bus, state } = busInMemory();
     const test = publisherOn(bus, { retry: { maxRetries: 2, baseMs: 2, capMs: 20 } });
-    test.add(jobs(5, 'warm'));
+    test.add(events(5, 'warm'));
     await until(() => expect(test.accepted).toHaveLength(5));
     state.answer = () => busFailure('eventbridge_unavailable', 'retry', 503);
-    test.add(jobs(100));
+    test.add(events(100));
     await until(() => expect(test.publisher.open).toBe(false));
     expect(test.bus()).toBe('down');
 
@@ -252,7 +252,7 @@ describe('an outage', () => {
     const { bus, state } = busInMemory();
     state.answer = (sent) => sent.map(() => refused('eventbridge_unavailable', 'retry'));
     const test = publisherOn(bus, { retry: { maxRetries: 5, baseMs: 300, capMs: 3000 } });
-    test.add(jobs(100));
+    test.add(events(100));
     await until(() => expect(test.bus()).toBe('down'));
     expect(test.refusals.size).toBe(0);
     state.answer = (sent) => sent.map(() => ACCEPTED);
@@ -267,7 +267,7 @@ describe('an outage', () => {
     });
     await until(() => expect(test.bus()).toBe('up'));
     state.answer = () => busFailure('eventbridge_access_denied', 'systemic', 403);
-    test.add(jobs(50));
+    test.add(events(50));
     await until(() => expect(test.bus()).toBe('down'));
     expect(state.calls).toHaveLength(1);
     expect(test.health.snapshot()[0]?.lastError?.code).toBe('eventbridge_access_denied');
@@ -282,9 +282,9 @@ describe('an outage', () => {
     const test = publisherOn(bus);
     const denied = refused('eventbridge_access_denied', 'systemic');
     state.answer = (sent) => sent.map((name) => (name.startsWith('barred') ? denied : ACCEPTED));
-    test.add([...jobs(30), ...jobs(15, 'barred'), ...jobs(30, 'later')]);
+    test.add([...events(30), ...events(15, 'barred'), ...events(30, 'later')]);
     await until(() => expect(test.accepted).toHaveLength(60));
-    const feed = setInterval(() => test.add([jobOf('more')]), 5);
+    const feed = setInterval(() => test.add([takenEvent('more')]), 5);
     onTestFinished(() => clearInterval(feed));
     await until(() => expect([...test.refusals.keys()].sort()).toEqual(names(15, 'barred').sort()));
     expect(new Set(test.refusals.values())).toEqual(new Set(['eventbridge_access_denied']));
@@ -296,7 +296,7 @@ describe('an outage', () => {
     const test = publisherOn(bus);
     await until(() => expect(test.bus()).toBe('up'));
     state.answer = (sent) => sent.map(() => refused('eventbridge_access_denied', 'systemic'));
-    test.add([jobOf('only')]);
+    test.add([takenEvent('only')]);
     await until(() => expect(state.calls.length).toBeGreaterThan(8));
     expect(test.lines.filter(({ msg }) => /again/.test(String(msg)))).toEqual([]);
     expect(test.bus()).toBe('down');
@@ -317,7 +317,7 @@ describe('an outage', () => {
         retryAfterMs: 3_600_000,
       });
     };
-    test.add(jobs(30));
+    test.add(events(30));
     await until(() => expect(test.accepted).toHaveLength(30));
   });
 
@@ -325,7 +325,7 @@ describe('an outage', () => {
     const { bus, state } = busInMemory();
     state.check = busFailure('eventbridge_bus_missing', 'systemic', 400);
     const test = publisherOn(bus);
-    test.add(jobs(20));
+    test.add(events(20));
     await until(() => expect(state.checks).toBeGreaterThan(3));
     expect(state.calls).toEqual([]);
     expect(test.bus()).toBe('down');
@@ -360,7 +360,7 @@ describe('life', () => {
     const { publisher, add, accepted } = publisherOn(bus);
     await until(() => expect(publisher.open).toBe(true));
     publisher.paused = true;
-    add(jobs(10));
+    add(events(10));
     await publisher.drain(AbortSignal.timeout(1000));
     expect(state.calls).toEqual([]);
     publisher.paused = false;
@@ -371,7 +371,7 @@ describe('life', () => {
     const { bus } = busInMemory();
     const { publisher, add, accepted } = publisherOn(bus, { lingerMs: 60_000 });
     await until(() => expect(publisher.open).toBe(true));
-    add(jobs(13));
+    add(events(13));
     await publisher.drain(AbortSignal.timeout(5000));
     expect(accepted).toHaveLength(13);
   });
@@ -380,7 +380,7 @@ describe('life', () => {
     const { bus, state } = busInMemory();
     state.callMs = 600_000;
     const { publisher, add, refusals } = publisherOn(bus);
-    add(jobs(10));
+    add(events(10));
     await until(() => expect(publisher.inFlight).toBe(1));
     publisher.stop();
     await until(() => expect(publisher.inFlight).toBe(0));
@@ -431,13 +431,13 @@ test('whatever the bus answers, each event is accepted or refused once, and refu
           onAccepted: (done) => {
             for (const { eventId } of done) see(eventId);
           },
-          onRefused: (job, { code }) => {
-            see(job.eventId);
-            if (code === 'eventbridge_unavailable') expect(job.retries).toBe(2);
+          onRefused: (event, { code }) => {
+            see(event.eventId);
+            if (code === 'eventbridge_unavailable') expect(event.retries).toBe(2);
             else expect(['malformed', 'eventbridge_refused']).toContain(code);
           },
         });
-        add(jobs(count));
+        add(events(count));
         await until(() => expect(seen.size).toBe(count));
         publisher.stop();
         expect([...seen.values()].every((times) => times === 1)).toBe(true);

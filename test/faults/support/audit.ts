@@ -147,14 +147,14 @@ export async function createScene(
         }
       }
       const distinct = new Set(published);
-      const buried = eventsOfLetters(letters.map(({ body }) => body));
+      const deadLettered = eventsOfLetters(letters.map(({ body }) => body));
       const audit: Audit = {
         sent: sent.size,
         taken: taken.size,
         published: distinct.size,
-        deadLettered: buried.size,
+        deadLettered: deadLettered.size,
         duplicates: published.length - distinct.size,
-        lost: [...taken].filter((id) => !distinct.has(id) && !buried.has(id)),
+        lost: [...taken].filter((id) => !distinct.has(id) && !deadLettered.has(id)),
         invented: [...distinct].filter((id) => !sent.has(id)).length,
       };
       task.meta.fault = {

@@ -13,7 +13,7 @@ interface MapBody {
 }
 
 /** CRM records in, the fate of every record out: one JSON document, or a stream of JSON lines. */
-export function createMapRoute(options: {
+export function mapRoute(options: {
   readonly mapper: RecordMapper;
   readonly importer: RecordImporter;
   /** In one JSON request. */

@@ -32,7 +32,7 @@ const CONTENT_HEADERS: Readonly<Record<string, Readonly<Record<string, string>>>
 };
 
 /** How often each custom attribute is really filled. */
-export function createReportRoute(options: ReportRouteOptions): Route {
+export function reportRoute(options: ReportRouteOptions): Route {
   const now = options.now ?? Date.now;
 
   function cacheControl({ completedAtMs }: UsageReport): string {

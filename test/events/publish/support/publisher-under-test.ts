@@ -6,7 +6,7 @@ import {
   createPublisher,
   type PublisherOptions,
 } from '../../../../src/events/publish/publisher.ts';
-import { createJob, type Job } from '../../../../src/events/taken-event.ts';
+import { createTakenEvent, type TakenEvent } from '../../../../src/events/taken-event.ts';
 import { createAvailability } from '../../../../src/lib/health/availability.ts';
 import { createHealth } from '../../../../src/lib/health/health.ts';
 import { createLogger } from '../../../../src/lib/logger.ts';
@@ -68,13 +68,13 @@ function nameOf(entry: BusEntry): string {
 
 let lastSeq = 0;
 
-/** A job whose entry has `bytes` bytes, as `busInMemory` counts them. */
-export function jobOf(name: string, bytes = 10): Job {
+/** An event whose entry has `bytes` bytes, as `busInMemory` counts them. */
+export function takenEvent(name: string, bytes = 10): TakenEvent {
   lastSeq += 1;
-  return createJob({
+  return createTakenEvent({
     seq: lastSeq,
     eventId: name,
-    event: {},
+    raw: {},
     takenAtMs: 0,
     bytes,
     entry: {
@@ -87,8 +87,8 @@ export function jobOf(name: string, bytes = 10): Job {
   });
 }
 
-export function jobs(count: number, prefix = 'event'): Job[] {
-  return Array.from({ length: count }, (_, index) => jobOf(`${prefix}-${index}`));
+export function events(count: number, prefix = 'event'): TakenEvent[] {
+  return Array.from({ length: count }, (_, index) => takenEvent(`${prefix}-${index}`));
 }
 
 export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = {}) {
@@ -112,7 +112,7 @@ export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = 
     maxInFlight: 4,
     retry: { maxRetries: 3, baseMs: 2, capMs: 20 },
     onAccepted: (done) => void accepted.push(...done.map(({ eventId }) => eventId)),
-    onRefused: (job, { code }) => void refusals.set(job.eventId, code),
+    onRefused: (event, { code }) => void refusals.set(event.eventId, code),
     onRetry: (code) => void retries.push(code),
     ...options,
   });
@@ -130,8 +130,8 @@ export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = 
     retries,
     lines,
     health,
-    add: (list: readonly Job[]) => {
-      for (const job of list) publisher.add(job);
+    add: (list: readonly TakenEvent[]) => {
+      for (const event of list) publisher.add(event);
     },
     bus: () => health.snapshot()[0]?.state,
   };

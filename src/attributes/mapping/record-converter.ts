@@ -21,7 +21,7 @@ export interface SkippedAttribute {
 }
 
 /** Turns the CRM records of one request into updates, under one version of all rules. */
-export interface RecordReader {
+export interface RecordConverter {
   readonly allowedAttributes: readonly string[];
   /** What is wrong with definitions or the organisation's tree, for people. */
   readonly warnings: readonly string[];
@@ -30,7 +30,7 @@ export interface RecordReader {
   read(record: unknown): ReadRecord | Promise<ReadRecord>;
 }
 
-export interface RecordReaderOptions {
+export interface RecordConverterOptions {
   readonly permissionCheck: PermissionCheck;
   readonly inheritance: Inheritance;
   /** A live file: an import keeps the version it began with. */
@@ -41,9 +41,9 @@ export interface RecordReaderOptions {
 
 const MAX_WARNINGS = 100;
 
-export function createRecordReaders(options: RecordReaderOptions): {
+export function createRecordConverters(options: RecordConverterOptions): {
   /** @throws UpstreamError when we may not write, or the definitions could not be read. */
-  open(orgId: string, signal: AbortSignal): Promise<RecordReader>;
+  open(orgId: string, signal: AbortSignal): Promise<RecordConverter>;
 } {
   const validation = createValidation();
 
@@ -71,7 +71,7 @@ function openReader(facts: {
   validator: RecordValidator;
   allowedAttributes: readonly string[];
   maxUpdateBytes: number;
-}): RecordReader {
+}): RecordConverter {
   const { mapping, validator, maxUpdateBytes } = facts;
   const skipped = new Map<string, number>();
 
