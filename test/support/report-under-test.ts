@@ -10,7 +10,7 @@ import { createAttributeDefinitions } from '../../src/genesys/reference/attribut
 import { createConversations } from '../../src/genesys/reference/conversations.ts';
 import { createOrganisationUnits } from '../../src/genesys/reference/organisation-units.ts';
 import { createPermissions } from '../../src/genesys/reference/permissions.ts';
-import { reportRoute, type ReportRouteOptions } from '../../src/http/routes/report/report-route.ts';
+import { type ReportRouteOptions, reportRoute } from '../../src/http/routes/report/report-route.ts';
 import { createCache } from '../../src/lib/cache.ts';
 import type { SandboxOptions } from '../../src/sandbox/options.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';

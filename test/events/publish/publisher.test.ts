@@ -6,10 +6,10 @@ import {
   ACCEPTED,
   busFailure,
   busInMemory,
-  takenEvent,
   events,
   publisherOn,
   refused,
+  takenEvent,
 } from './support/publisher-under-test.ts';
 
 const until = (assertion: () => void) => vi.waitFor(assertion, { timeout: 10_000, interval: 2 });
