@@ -41,7 +41,6 @@ VOLUME /data
 EXPOSE 3000
 HEALTHCHECK --interval=30s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/livez`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-# No shell and no npm in between: SIGTERM reaches Node itself. The first flag lets the
-# service give back the memory of its start after 5 s; the other two keep garbage from piling up
-# while there is memory to spare: 200 MB under full load instead of 400.
-CMD ["node", "--expose-gc", "--max-semi-space-size=16", "--heap-growing-percent=75", "dist/main.js"]
+# No shell and no npm in between: SIGTERM reaches Node itself. The flag halves what a large import
+# adds to the memory (docs/performance.md).
+CMD ["node", "--max-semi-space-size=16", "dist/main.js"]

@@ -20,8 +20,6 @@ const { onSignals } = await import('./signals.ts');
 
 /** EX_CONFIG of sysexits.h: restarting will not help, somebody has to mend the settings. */
 const EXIT_BAD_CONFIGURATION = 78;
-/** When nothing of the start is going on any more. */
-const CLEAN_UP_AFTER_MS = 5000;
 
 dotenv.config({ quiet: true });
 const releasers = createReleasers();
@@ -61,7 +59,6 @@ async function serve(): Promise<void> {
     });
     const { port } = await app.start();
     if (banner !== undefined) process.stdout.write(banner(port));
-    setTimeout(cleanUp, CLEAN_UP_AFTER_MS).unref();
   } catch (error) {
     if (error instanceof ConfigError) {
       process.stderr.write(
@@ -76,9 +73,4 @@ async function serve(): Promise<void> {
     await releasers.release().catch(() => undefined);
     process.exit(error instanceof ConfigError ? EXIT_BAD_CONFIGURATION : 1);
   }
-}
-
-/** What loading left behind is a quarter of the memory at rest, and V8 is in no hurry to return it. */
-function cleanUp(): void {
-  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
