@@ -1,4 +1,4 @@
-// Writes what follows from src/settings/settings.ts: .env.example and the tables in README.md and
+// Writes what follows from src/settings/: .env.example and the tables in README.md and
 // docs/configuration.md.
 // `npm run docs:settings` writes them; a test fails when they differ from what this makes.
 import { readFileSync, writeFileSync } from 'node:fs';

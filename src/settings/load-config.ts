@@ -1,8 +1,8 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { Ajv2019, type ErrorObject } from 'ajv/dist/2019.js';
 import { ConfigError } from '../errors.ts';
-import { type Config, type SettingName, settings, settingsSchema } from './settings.ts';
+import { readKey } from './read-key.ts';
+import { problemsBetweenSettings, REQUIRED_TOGETHER } from './rules.ts';
+import { type Config, type SettingName, settings } from './settings.ts';
 
 export type { Config } from './settings.ts';
 
@@ -32,7 +32,7 @@ export function loadConfig(environment: Environment): Config {
     strict: true,
     keywords: ['group', 'secret'],
     formats: { 'http-url': isHttpUrl },
-  }).compile(settingsSchema);
+  }).compile({ type: 'object', properties: settings, dependentRequired: REQUIRED_TOGETHER });
   if (!validate(values)) {
     for (const error of validate.errors ?? []) problems.push(describe(error, given));
   }
@@ -79,70 +79,6 @@ export function isProduction(environment: Environment): boolean {
   return environment['NODE_ENV']?.trim() === 'production';
 }
 
-function problemsBetweenSettings(
-  values: Readonly<Record<string, unknown>>,
-  given: Readonly<Record<string, unknown>>,
-): string[] {
-  const problems: string[] = [];
-  const has = (name: SettingName) => values[name] !== undefined;
-  const missing = (name: SettingName, why: string) =>
-    problems.push(`${name}: not set; ${why} (${settings[name].description})`);
-
-  if (!has('OAUTH_CLIENT_ID') && !has('GENESYS_CLIENT_ID')) {
-    problems.push(
-      'OAUTH_CLIENT_ID, OAUTH_PRIVATE_KEY, OAUTH_SUBJECT or GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET: not set; ' +
-        'allowed: one complete set of Genesys credentials, or both',
-    );
-  }
-  if (values['WORKER_ENABLED'] === true && !has('DLQ_QUEUE_URL')) {
-    missing('DLQ_QUEUE_URL', 'required unless WORKER_ENABLED=false');
-  }
-  if (values['NODE_ENV'] === 'production' && given['AUTH_MODE'] === undefined) {
-    missing('AUTH_MODE', 'in production it must be said, and may be none');
-  }
-  const modes = String(values['AUTH_MODE']).split(',');
-  if (modes.includes('api-key') && !has('API_KEYS')) {
-    missing('API_KEYS', 'required by AUTH_MODE=api-key');
-  }
-  if (modes.includes('jwt')) {
-    if (!has('JWT_ISSUER')) missing('JWT_ISSUER', 'required by AUTH_MODE=jwt');
-    if (!has('JWT_AUDIENCE')) missing('JWT_AUDIENCE', 'required by AUTH_MODE=jwt');
-    const keys = (['JWT_PUBLIC_KEY', 'JWT_SECRET', 'JWT_JWKS_URL'] as const).filter(has);
-    if (keys.length !== 1) {
-      problems.push(
-        `JWT_PUBLIC_KEY, JWT_SECRET, JWT_JWKS_URL: ${keys.length} of them are set; allowed: exactly one with AUTH_MODE=jwt`,
-      );
-    }
-    const symmetric = /HS/.test(String(values['JWT_ALGORITHMS']));
-    const asymmetric = /[REP]S|EdDSA/.test(String(values['JWT_ALGORITHMS']));
-    if (symmetric && asymmetric) {
-      problems.push(
-        'JWT_ALGORITHMS: mixes HS with public-key algorithms; allowed: one of the two families',
-      );
-    } else if (symmetric !== has('JWT_SECRET')) {
-      problems.push(
-        'JWT_ALGORITHMS: HS algorithms go with JWT_SECRET, all others with a public key',
-      );
-    }
-  }
-  for (const [lower, upper] of ORDERED) {
-    if (Number(values[lower]) > Number(values[upper])) {
-      problems.push(
-        `${lower}: found ${String(values[lower])}; allowed: at most ${upper} (${String(values[upper])})`,
-      );
-    }
-  }
-  return problems;
-}
-
-/** Pairs of which the first must not exceed the second. */
-const ORDERED = [
-  ['MAP_MIN_BATCH_SIZE', 'MAP_BATCH_SIZE'],
-  ['HTTP_BODY_LIMIT_BYTES', 'HTTP_MAX_HELD_BODY_BYTES'],
-  ['GENESYS_RETRY_BASE_MS', 'GENESYS_RETRY_MAX_MS'],
-  ['PUBLISH_RETRY_BASE_MS', 'PUBLISH_RETRY_MAX_MS'],
-] as const;
-
 function describe(error: ErrorObject, given: Readonly<Record<string, unknown>>): string {
   const params = error.params as Record<string, unknown>;
   if (error.keyword === 'dependentRequired') {
@@ -170,36 +106,4 @@ function allowed(name: SettingName): string {
 
 function isHttpUrl(value: string): boolean {
   return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
-}
-
-/** A PEM key as it is, with `\n` written out, in base64, or in a file. */
-function readKey(value: string, isPrivate: boolean): string {
-  let pem = value.replaceAll('\\n', '\n');
-  if (!pem.includes('-----BEGIN')) {
-    const decoded = Buffer.from(value, 'base64').toString('utf8');
-    if (decoded.includes('-----BEGIN')) {
-      pem = decoded;
-    } else {
-      try {
-        pem = readFileSync(value, 'utf8');
-      } catch {
-        // The value itself may be a mangled key: not even a part of it is shown.
-        throw new Error('found neither a PEM text, nor base64 of one, nor a readable file');
-      }
-    }
-  }
-  try {
-    const key = isPrivate ? createPrivateKey(pem) : createPublicKey(pem);
-    const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
-    if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return pem;
-    if (key.asymmetricKeyType === 'ec' && (!isPrivate || namedCurve === 'prime256v1')) return pem;
-    if (key.asymmetricKeyType === 'ed25519' && !isPrivate) return pem;
-  } catch {
-    throw new Error(`found a PEM text that is no ${isPrivate ? 'private' : 'public'} key`);
-  }
-  throw new Error(
-    isPrivate
-      ? 'found a key that is neither EC on the curve P-256 (ES256) nor RSA of at least 2048 bits'
-      : 'found a key that is neither EC, nor Ed25519, nor RSA of at least 2048 bits',
-  );
 }

@@ -6,13 +6,30 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { loadOfflineSettings } from '../../src/cli/offline-settings.ts';
 import { ConfigError } from '../../src/errors.ts';
+import { attributeSettings } from '../../src/settings/attributes.ts';
+import { awsSettings } from '../../src/settings/aws.ts';
+import { callerSettings } from '../../src/settings/callers.ts';
+import { eventSettings } from '../../src/settings/events.ts';
+import { genesysSettings } from '../../src/settings/genesys.ts';
+import { limitSettings } from '../../src/settings/limits.ts';
 import {
   type Environment,
   hasGenesysCredentials,
   isProduction,
   loadConfig,
 } from '../../src/settings/load-config.ts';
+import { serviceSettings } from '../../src/settings/service.ts';
 import { settings } from '../../src/settings/settings.ts';
+
+const GROUPS = [
+  serviceSettings,
+  callerSettings,
+  limitSettings,
+  genesysSettings,
+  attributeSettings,
+  eventSettings,
+  awsSettings,
+];
 
 const pem = { type: 'pkcs8', format: 'pem' } as const;
 const publicPem = { type: 'spki', format: 'pem' } as const;
@@ -54,6 +71,12 @@ describe('values', () => {
     expect(config.EVENTBUS_NAME).toBe('default');
     expect(config.JOURNAL_PATH).toBe('data/journal.db');
     expect(config.DLQ_QUEUE_URL).toBeUndefined();
+  });
+
+  test('have a name of their own: no group hides a setting of another', () => {
+    const names = GROUPS.flatMap((group) => Object.keys(group));
+    expect(new Set(names).size).toBe(names.length);
+    expect(names).toEqual(Object.keys(settings));
   });
 
   test('every default is allowed by its own limits', () => {

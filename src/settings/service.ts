@@ -1,0 +1,21 @@
+import { group, integer, oneOf, text } from './kinds.ts';
+
+export const serviceSettings = group('Service', {
+  PORT: integer(3000, [0, 65_535], 'HTTP port; 0 picks a free one'),
+  HOST: text('0.0.0.0', 'Address to listen on'),
+  NODE_ENV: oneOf(
+    'development',
+    ['development', 'test', 'production'],
+    'In production nothing is assumed: credentials, queue and authentication must be said',
+  ),
+  LOG_LEVEL: oneOf(
+    'info',
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    'Least severe message to log',
+  ),
+  SHUTDOWN_TIMEOUT_MS: integer(
+    25_000,
+    [100, 600_000],
+    'Bound of a graceful stop; then the process exits with 1 and the journal keeps the rest',
+  ),
+});
