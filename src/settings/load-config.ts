@@ -9,6 +9,14 @@ export type { Config } from './settings.ts';
 /** Environment variables as they come; an empty one counts as not set. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+const validate = new Ajv2019({
+  allErrors: true,
+  useDefaults: true,
+  strict: true,
+  keywords: ['group', 'secret'],
+  formats: { 'http-url': isHttpUrl },
+}).compile({ type: 'object', properties: settings, dependentRequired: REQUIRED_TOGETHER });
+
 /**
  * The environment as a checked, frozen Config.
  *
@@ -26,13 +34,6 @@ export function loadConfig(environment: Environment): Config {
   }
 
   const problems: string[] = [];
-  const validate = new Ajv2019({
-    allErrors: true,
-    useDefaults: true,
-    strict: true,
-    keywords: ['group', 'secret'],
-    formats: { 'http-url': isHttpUrl },
-  }).compile({ type: 'object', properties: settings, dependentRequired: REQUIRED_TOGETHER });
   if (!validate(values)) {
     for (const error of validate.errors ?? []) problems.push(describe(error, given));
   }
