@@ -63,7 +63,7 @@ async function serve(): Promise<void> {
     if (error instanceof ConfigError) {
       process.stderr.write(
         `The service cannot start like this (${error.code}):\n${error.problems.map((problem) => `  - ${problem}\n`).join('')}` +
-          'See .env.example and the README for every setting.\n',
+          'See docs/configuration.md or .env.example for every setting.\n',
       );
     } else {
       process.stderr.write(

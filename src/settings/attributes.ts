@@ -5,7 +5,7 @@ export const attributeSettings = {
     MAPPING_FILE: text('config/crm-mapping.json', 'CRM field or JSONata expression → attribute'),
     ATTRIBUTES_FILE: text(
       'config/attributes.json',
-      'Attribute definitions that the service sees to at start',
+      'Attribute definitions to create at the start where they are missing',
     ),
     SCHEMA_CACHE_TTL_SECONDS: integer(
       3600,
