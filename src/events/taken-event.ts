@@ -1,6 +1,6 @@
 import type { BusEntry, RawEvent } from './ports.ts';
 
-/** One taken event on its way through the pipeline; each stage adds what it learned. */
+/** One taken event. */
 export interface TakenEvent {
   /** Its place in the journal; given once in the life of a process. */
   readonly seq: number;
@@ -10,34 +10,6 @@ export interface TakenEvent {
   readonly takenAtMs: number;
   /** Length of its JSON text, the measure of what it costs to keep it in memory. */
   readonly bytes: number;
-  /** Set by the transform, or given from the start when a letter of the stage `publish` is replayed. */
-  entry: BusEntry | undefined;
-  entryBytes: number;
-  queuedAtMs: number;
-  /** How often it was sent to the bus. */
-  attempts: number;
-  /** How many retries its own errors have used up. */
-  retries: number;
-  /** Calls that failed as a whole while it was in them. */
-  callFailures: number;
-  /** Sent without company, so that a failing call is its own failure. */
-  alone: boolean;
-  lastFailedAtMs: number;
-}
-
-export function createTakenEvent(
-  taken: Pick<TakenEvent, 'seq' | 'eventId' | 'raw' | 'takenAtMs' | 'bytes'> & {
-    readonly entry: BusEntry | undefined;
-  },
-): TakenEvent {
-  return {
-    ...taken,
-    entryBytes: 0,
-    queuedAtMs: 0,
-    attempts: 0,
-    retries: 0,
-    callFailures: 0,
-    alone: false,
-    lastFailedAtMs: 0,
-  };
+  /** Given when a letter of the stage `publish` is replayed: it is published as it was transformed. */
+  readonly entry: BusEntry | undefined;
 }

@@ -9,6 +9,10 @@ export interface Failure {
   readonly message: string;
   /** The entry, or what the transform made of the event. */
   readonly transformed?: unknown;
+  /** How often it was sent to the bus. */
+  readonly attempts?: number;
+  /** How many retries its own errors used up. */
+  readonly retries?: number;
 }
 
 export function letterOf(
@@ -20,10 +24,10 @@ export function letterOf(
     originalEvent: event.raw,
     error: why.message,
     timestamp: new Date().toISOString(),
-    retryAttempt: event.retries,
+    retryAttempt: why.retries ?? 0,
     stage: why.stage,
     errorCode: why.code,
-    attempts: event.attempts,
+    attempts: why.attempts ?? 0,
     eventId: event.eventId,
     firstSeen: new Date(event.takenAtMs).toISOString(),
     expressionVersion: versions.expression,

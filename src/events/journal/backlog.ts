@@ -1,7 +1,7 @@
 import { createFifo } from '../../lib/fifo.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, RawEvent } from '../ports.ts';
-import { createTakenEvent, type TakenEvent } from '../taken-event.ts';
+import type { TakenEvent } from '../taken-event.ts';
 import type { Journal } from './journal.ts';
 
 export interface BacklogOptions {
@@ -61,14 +61,12 @@ export function createBacklog(options: BacklogOptions): Backlog {
     if (!loading || !behind() || room <= 0 || bytes >= maxBytes) return;
     const rows = journal.eventsAfter(loadedThrough, room, maxBytes - bytes);
     for (const { raw, entry, ...row } of rows) {
-      keep(
-        createTakenEvent({
-          ...row,
-          raw: JSON.parse(raw) as RawEvent,
-          bytes: raw.length,
-          entry: entry === undefined ? undefined : reviveEntry(entry),
-        }),
-      );
+      keep({
+        ...row,
+        raw: JSON.parse(raw) as RawEvent,
+        bytes: raw.length,
+        entry: entry === undefined ? undefined : reviveEntry(entry),
+      });
     }
     if (rows.length === 0) loadedThrough = journal.lastSeq;
   }

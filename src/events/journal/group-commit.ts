@@ -1,7 +1,7 @@
 import type { Availability } from '../../lib/health/availability.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, DeadLetter, RawEvent } from '../ports.ts';
-import { createTakenEvent, type TakenEvent } from '../taken-event.ts';
+import type { TakenEvent } from '../taken-event.ts';
 import type { Journal, NewEvent } from './journal.ts';
 
 export interface GroupCommitOptions {
@@ -164,14 +164,12 @@ function takenOf(
   rows: readonly NewEvent[],
   firstSeq: number,
 ): readonly TakenEvent[] {
-  return events.map(({ eventId, event, takenAtMs, entry }, index) =>
-    createTakenEvent({
-      seq: firstSeq + index,
-      eventId,
-      raw: event,
-      takenAtMs,
-      bytes: rows[index]?.raw.length ?? 0,
-      entry,
-    }),
-  );
+  return events.map(({ eventId, event, takenAtMs, entry }, index) => ({
+    seq: firstSeq + index,
+    eventId,
+    raw: event,
+    takenAtMs,
+    bytes: rows[index]?.raw.length ?? 0,
+    entry,
+  }));
 }

@@ -1,4 +1,4 @@
-import type { TakenEvent } from '../taken-event.ts';
+import type { PendingEvent } from './pending-event.ts';
 
 /** Tells an outage of the bus from an event that makes calls fail. */
 export interface Blame {
@@ -8,13 +8,13 @@ export interface Blame {
    * A call in which none was accepted, `only` being its only event; whether this makes an outage:
    * call after call fails, over a second, with nothing accepted.
    */
-  failed(only: TakenEvent | undefined): boolean;
+  failed(only: PendingEvent | undefined): boolean;
   /** Ask before `failed`: the event was alone, and since it failed before others came through. */
-  isToBlame(event: TakenEvent): boolean;
+  isToBlame(event: PendingEvent): boolean;
   /** The event failed before, and since then others came through. */
-  othersPassed(event: TakenEvent): boolean;
+  othersPassed(event: PendingEvent): boolean;
   /** Has to go alone from now on, so that its failures are its own. */
-  isSuspect(event: TakenEvent): boolean;
+  isSuspect(event: PendingEvent): boolean;
 }
 
 const OUTAGE_CALLS = 5;
@@ -27,7 +27,7 @@ export function createBlame(now: () => number = () => performance.now()): Blame 
   let acceptedMs = now();
   let failedMs = -Infinity;
   let failedCalls = 0;
-  let failedOnly: TakenEvent | undefined;
+  let failedOnly: PendingEvent | undefined;
 
   return {
     accepted() {

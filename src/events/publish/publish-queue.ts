@@ -1,5 +1,5 @@
 import { createFifo } from '../../lib/fifo.ts';
-import type { TakenEvent } from '../taken-event.ts';
+import type { PendingEvent } from './pending-event.ts';
 
 export interface PublishQueueOptions {
   readonly maxEntries: number;
@@ -13,11 +13,11 @@ export interface PublishQueueOptions {
  * so they are as full as they can be. Repeated events mostly go before new ones.
  */
 export interface PublishQueue {
-  add(event: TakenEvent): void;
+  add(event: PendingEvent): void;
   /** The event comes back after `delayMs`, together with those of the same moment. */
-  delay(event: TakenEvent, delayMs: number): void;
+  delay(event: PendingEvent, delayMs: number): void;
   /** `first`: which go before the others; default `repeated`. */
-  takeBatch(first?: 'repeated' | 'new'): TakenEvent[];
+  takeBatch(first?: 'repeated' | 'new'): PendingEvent[];
   /** Whether the next batch would be full. */
   readonly full: boolean;
   readonly size: number;
@@ -33,9 +33,9 @@ const SLOT_MS = 25;
 
 export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
   const { maxEntries, maxBytes, onDue } = options;
-  const slots = new Map<number, { timer: NodeJS.Timeout; events: TakenEvent[] }>();
-  const again = createFifo<TakenEvent>();
-  const fresh = createFifo<TakenEvent>();
+  const slots = new Map<number, { timer: NodeJS.Timeout; events: PendingEvent[] }>();
+  const again = createFifo<PendingEvent>();
+  const fresh = createFifo<PendingEvent>();
   let bytes = 0;
   let delayed = 0;
 
@@ -70,7 +70,7 @@ export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
       });
     },
     takeBatch(first = 'repeated') {
-      const batch: TakenEvent[] = [];
+      const batch: PendingEvent[] = [];
       let size = 0;
       const [one, other] = first === 'new' ? [fresh, again] : [again, fresh];
       while (batch.length < maxEntries) {

@@ -7,10 +7,17 @@ import type { TakenEvent } from '../taken-event.ts';
 import { createBlame } from './blame.ts';
 import { createBusGate } from './bus-gate.ts';
 import { createInFlightLimit } from './in-flight-limit.ts';
+import { createPendingEvent, type PendingEvent } from './pending-event.ts';
 import { createPublishQueue } from './publish-queue.ts';
 
-/** Why an event cannot be published. */
+/** An event that cannot be published, and why. */
 export interface Refusal {
+  readonly event: TakenEvent;
+  readonly entry: BusEntry;
+  /** How often it was sent to the bus. */
+  readonly attempts: number;
+  /** How many retries its own errors used up. */
+  readonly retries: number;
   readonly code: string;
   readonly message: string;
 }
@@ -29,7 +36,7 @@ export interface PublisherOptions {
     readonly capMs: number;
   };
   readonly onAccepted: (events: readonly TakenEvent[]) => void;
-  readonly onRefused: (event: TakenEvent, refusal: Refusal) => void;
+  readonly onRefused: (refusal: Refusal) => void;
   readonly onRetry?: ((code: string) => void) | undefined;
   readonly onCall?: ((entries: number, tookMs: number) => void) | undefined;
   readonly checkMs?: number | undefined;
@@ -44,8 +51,7 @@ export interface PublisherOptions {
  * systemic error closes the gate, and everything waits.
  */
 export interface Publisher {
-  /** The event has its entry. */
-  add(event: TakenEvent): void;
+  add(event: TakenEvent, entry: BusEntry): void;
   /** Whether more should be added now; otherwise wait for `whenRoom`. */
   readonly room: boolean;
   whenRoom(signal: AbortSignal): Promise<void>;
@@ -110,7 +116,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   /** One batch, to the end of it; resolves to whether the bus took any of it (or nothing waited). */
-  async function send(batch: readonly TakenEvent[]): Promise<boolean> {
+  async function send(batch: readonly PendingEvent[]): Promise<boolean> {
     if (batch.length === 0) return true;
     inFlight += 1;
     try {
@@ -121,12 +127,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
   }
 
-  async function deliver(batch: readonly TakenEvent[]): Promise<boolean> {
+  async function deliver(batch: readonly PendingEvent[]): Promise<boolean> {
     const startedMs = performance.now();
     let outcomes: readonly PutOutcome[];
-    for (const event of batch) event.attempts += 1;
+    for (const pending of batch) pending.attempts += 1;
     try {
-      outcomes = await bus.put(batch.map(entryOf), aborted.signal);
+      outcomes = await bus.put(
+        batch.map(({ entry }) => entry),
+        aborted.signal,
+      );
     } catch (thrown) {
       if (aborted.signal.aborted) return false;
       return callFailed(batch, coerceError(thrown), startedMs);
@@ -137,7 +146,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   /** The call failed as a whole. */
   async function callFailed(
-    batch: readonly TakenEvent[],
+    batch: readonly PendingEvent[],
     error: Error,
     startedMs: number,
   ): Promise<boolean> {
@@ -145,7 +154,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const code = error instanceof BridgeError ? error.code : 'unexpected_error';
     const [only] = batch;
     if (kind === 'reject' && only !== undefined && batch.length === 1) {
-      onRefused(only, { code, message: error.message });
+      refuse(only, { code, message: error.message });
       return true;
     }
     if (kind === 'reject') {
@@ -159,16 +168,16 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const own = only !== undefined && !throttled && gate.open && blame.isToBlame(only);
     noteFailure(error, kind, undefined);
     const afterMs = error instanceof UpstreamError ? error.retryAfterMs : undefined;
-    for (const event of batch) {
-      if (!throttled && gate.open) event.alone = blame.isSuspect(event);
-      repeat(event, { code, message: error.message }, own, afterMs);
+    for (const pending of batch) {
+      if (!throttled && gate.open) pending.alone = blame.isSuspect(pending);
+      repeat(pending, { code, message: error.message }, own, afterMs);
     }
     return false;
   }
 
   /** The call came back with an outcome for each entry. */
   function settle(
-    batch: readonly TakenEvent[],
+    batch: readonly PendingEvent[],
     outcomes: readonly PutOutcome[],
     startedMs: number,
   ): boolean {
@@ -176,33 +185,33 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (accepted.length > 0) {
       blame.accepted();
       limit.succeeded();
-      onAccepted(accepted);
+      onAccepted(accepted.map(({ event }) => event));
       if (accepted.length === batch.length) return true;
     }
     // Where no entry of several was accepted, the bus is as likely to blame as the entries.
     const mayBeOwn = gate.open && (accepted.length > 0 || batch.length === 1);
     // What we may not do with others we could; so it is this entry that we may not publish.
-    const isBarred = (event: TakenEvent) =>
-      gate.open && (accepted.length > 0 || blame.othersPassed(event));
+    const isBarred = (pending: PendingEvent) =>
+      gate.open && (accepted.length > 0 || blame.othersPassed(pending));
     let systemic: Refused | undefined;
     let waits: Refused | undefined;
-    for (const [index, event] of batch.entries()) {
+    for (const [index, pending] of batch.entries()) {
       const outcome = outcomes[index] ?? MISSING_OUTCOME;
       if (outcome.accepted) continue;
       if (outcome.kind === 'reject') {
-        onRefused(event, outcome);
+        refuse(pending, outcome);
         continue;
       }
-      if (outcome.kind === 'systemic' && isBarred(event)) {
-        repeat(event, outcome, true, undefined);
+      if (outcome.kind === 'systemic' && isBarred(pending)) {
+        repeat(pending, outcome, true, undefined);
         continue;
       }
       waits = outcome;
       if (outcome.kind === 'systemic') systemic = outcome;
       const throttled = isThrottled(outcome.code);
       if (throttled) limit.throttled(startedMs);
-      if (!throttled && gate.open) event.alone = blame.isSuspect(event);
-      repeat(event, outcome, mayBeOwn && outcome.kind === 'retry' && !throttled, undefined);
+      if (!throttled && gate.open) pending.alone = blame.isSuspect(pending);
+      repeat(pending, outcome, mayBeOwn && outcome.kind === 'retry' && !throttled, undefined);
     }
     if (accepted.length > 0 || waits === undefined) return true;
     const { code, kind } = systemic ?? waits;
@@ -212,45 +221,56 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   /** Nothing of a call was accepted. */
-  function noteFailure(error: Error, kind: FailureKind, only: TakenEvent | undefined): void {
+  function noteFailure(error: Error, kind: FailureKind, only: PendingEvent | undefined): void {
     const isOutage = blame.failed(only);
     if (kind === 'systemic' || (isOutage && gate.open)) gate.close(error);
   }
 
+  function refuse(
+    { event, entry, attempts, retries }: PendingEvent,
+    { code, message }: Reason,
+  ): void {
+    onRefused({ event, entry, attempts, retries, code, message });
+  }
+
   function repeat(
-    event: TakenEvent,
-    why: Refusal,
+    pending: PendingEvent,
+    why: Reason,
     own: boolean,
     afterMs: number | undefined,
   ): void {
     // While the gate is closed it sets the pace, and nothing is held against an event.
-    if (own) event.retries += 1;
-    else if (gate.open) event.callFailures += 1;
-    if (event.retries > retry.maxRetries) {
-      event.retries = retry.maxRetries;
-      onRefused(event, why);
+    if (own) pending.retries += 1;
+    else if (gate.open) pending.callFailures += 1;
+    if (pending.retries > retry.maxRetries) {
+      pending.retries = retry.maxRetries;
+      refuse(pending, why);
       return;
     }
     options.onRetry?.(why.code);
-    event.lastFailedAtMs = performance.now();
-    const failures = gate.open ? Math.max(event.retries, event.callFailures) : 1;
+    pending.lastFailedAtMs = performance.now();
+    const failures = gate.open ? Math.max(pending.retries, pending.callFailures) : 1;
     const delayMs = afterMs ?? fullJitterMs(retry, failures, random);
-    queue.delay(event, Math.min(delayMs, retry.capMs));
+    queue.delay(pending, Math.min(delayMs, retry.capMs));
   }
 
   return {
-    add(event) {
-      if (event.entry === undefined) throw new TypeError('An event without an entry was published');
-      event.entryBytes = bus.bytesOf(event.entry);
-      if (event.entryBytes > bus.maxBytes) {
-        onRefused(event, {
+    add(event, entry) {
+      const entryBytes = bus.bytesOf(entry);
+      const pending = createPendingEvent({
+        event,
+        entry,
+        entryBytes,
+        queuedAtMs: performance.now(),
+      });
+      if (entryBytes > bus.maxBytes) {
+        refuse(pending, {
           code: 'entry_too_large',
-          message: `The entry has ${event.entryBytes} bytes; the bus takes at most ${bus.maxBytes}`,
+          message: `The entry has ${entryBytes} bytes; the bus takes at most ${bus.maxBytes}`,
         });
         return;
       }
-      event.queuedAtMs = performance.now();
-      queue.add(event);
+      queue.add(pending);
       if (queue.full || queue.size === 1) pump();
     },
     get room() {
@@ -296,6 +316,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
 }
 
+type Reason = Pick<Refusal, 'code' | 'message'>;
 type Refused = Extract<PutOutcome, { accepted: false }>;
 
 const MISSING_OUTCOME: Refused = {
@@ -304,11 +325,6 @@ const MISSING_OUTCOME: Refused = {
   message: 'The bus did not say what became of this entry',
   kind: 'retry',
 };
-
-function entryOf(event: TakenEvent): BusEntry {
-  if (event.entry === undefined) throw new TypeError('An event without an entry was published');
-  return event.entry;
-}
 
 function isThrottled(code: string, error?: Error): boolean {
   return (

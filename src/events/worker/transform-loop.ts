@@ -48,8 +48,7 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
       const result = await processSafely(event);
       onTransformed(performance.now() - startedMs);
       if (result.ok) {
-        event.entry = result.entry;
-        publisher.add(event);
+        publisher.add(event, result.entry);
         return;
       }
       if (result.kind === 'reject') {
@@ -107,7 +106,7 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
         }
         busy = true;
         if (event.entry === undefined) await transform(event, signal);
-        else publisher.add(event);
+        else publisher.add(event, event.entry);
         // Promises alone would keep sockets and timers waiting for as long as there is work.
         if (performance.now() - yieldedMs > YIELD_AFTER_MS) {
           await new Promise(setImmediate);

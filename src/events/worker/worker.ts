@@ -143,8 +143,8 @@ export function createWorker(options: WorkerOptions): Worker {
       capMs: publish.retryMaxMs,
     },
     onAccepted,
-    onRefused: (event, { code, message }) =>
-      giveUp(event, { stage: 'publish', code, message, transformed: event.entry }),
+    onRefused: ({ event, entry, ...why }) =>
+      giveUp(event, { ...why, stage: 'publish', transformed: entry }),
     onRetry: (code) => stats.retried(code),
     onCall(entries, ms) {
       counts.busCalls += 1;

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { UpstreamError } from '../../../src/errors.ts';
 import type { PutOutcome } from '../../../src/events/ports.ts';
+import type { Refusal } from '../../../src/events/publish/publisher.ts';
 import {
   ACCEPTED,
   busFailure,
@@ -45,7 +46,7 @@ describe('batches', () => {
     const { bus, state } = busInMemory({ maxBytes: 100 });
     const refusals: string[] = [];
     const { add, accepted } = publisherOn(bus, {
-      onRefused: (event, { code, message }) =>
+      onRefused: ({ event, code, message }) =>
         void refusals.push(`${event.eventId} ${code} ${message}`),
     });
     add([takenEvent('giant', 101), takenEvent('a', 10)]);
@@ -101,11 +102,21 @@ describe('an entry of its own', () => {
     const { bus, state } = busInMemory();
     state.answer = (sent) =>
       sent.map((name) => (name === 'bad' ? refused('eventbridge_unavailable', 'retry') : ACCEPTED));
+    const refusals: Refusal[] = [];
+    const { add } = publisherOn(bus, { onRefused: (refusal) => void refusals.push(refusal) });
     const bad = takenEvent('bad');
-    const { add, refusals } = publisherOn(bus);
     add([takenEvent('good'), bad]);
-    await until(() => expect(refusals.get('bad')).toBe('eventbridge_unavailable'));
-    expect(bad).toMatchObject({ attempts: 4, retries: 3 });
+    await until(() => expect(refusals).toHaveLength(1));
+    expect(refusals).toEqual([
+      {
+        event: bad,
+        entry: bad.entry,
+        attempts: 4,
+        retries: 3,
+        code: 'eventbridge_unavailable',
+        message: 'refused: eventbridge_unavailable',
+      },
+    ]);
   });
 
   test('is refused also when nothing else is there to show that the bus works', async () => {
@@ -134,9 +145,9 @@ describe('an entry of its own', () => {
       sent.includes('poison')
         ? busFailure('eventbridge_unavailable', 'retry', 500)
         : sent.map(() => ACCEPTED);
-    const { publisher, add, accepted, refusals } = publisherOn(bus);
+    const { add, accepted, refusals } = publisherOn(bus);
     add([...events(15, 'before'), takenEvent('poison'), ...events(15, 'after')]);
-    const company = setInterval(() => publisher.add(takenEvent('company')), 2);
+    const company = setInterval(() => add([takenEvent('company')]), 2);
     await until(() => expect(refusals.get('poison')).toBe('eventbridge_unavailable'));
     clearInterval(company);
     await until(() => expect(new Set(accepted).size).toBe(31));
@@ -431,9 +442,9 @@ test('whatever the bus answers, each event is accepted or refused once, and refu
           onAccepted: (done) => {
             for (const { eventId } of done) see(eventId);
           },
-          onRefused: (event, { code }) => {
+          onRefused: ({ event, code, retries }) => {
             see(event.eventId);
-            if (code === 'eventbridge_unavailable') expect(event.retries).toBe(2);
+            if (code === 'eventbridge_unavailable') expect(retries).toBe(2);
             else expect(['malformed', 'eventbridge_refused']).toContain(code);
           },
         });

@@ -6,7 +6,7 @@ import {
   createPublisher,
   type PublisherOptions,
 } from '../../../../src/events/publish/publisher.ts';
-import { createTakenEvent, type TakenEvent } from '../../../../src/events/taken-event.ts';
+import type { TakenEvent } from '../../../../src/events/taken-event.ts';
 import { createAvailability } from '../../../../src/lib/health/availability.ts';
 import { createHealth } from '../../../../src/lib/health/health.ts';
 import { createLogger } from '../../../../src/lib/logger.ts';
@@ -66,12 +66,14 @@ function nameOf(entry: BusEntry): string {
   return entry.resources[0] ?? '';
 }
 
+type TransformedEvent = TakenEvent & { readonly entry: BusEntry };
+
 let lastSeq = 0;
 
 /** An event whose entry has `bytes` bytes, as `busInMemory` counts them. */
-export function takenEvent(name: string, bytes = 10): TakenEvent {
+export function takenEvent(name: string, bytes = 10): TransformedEvent {
   lastSeq += 1;
-  return createTakenEvent({
+  return {
     seq: lastSeq,
     eventId: name,
     raw: {},
@@ -84,10 +86,10 @@ export function takenEvent(name: string, bytes = 10): TakenEvent {
       time: new Date(0),
       resources: [name],
     },
-  });
+  };
 }
 
-export function events(count: number, prefix = 'event'): TakenEvent[] {
+export function events(count: number, prefix = 'event'): TransformedEvent[] {
   return Array.from({ length: count }, (_, index) => takenEvent(`${prefix}-${index}`));
 }
 
@@ -112,7 +114,7 @@ export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = 
     maxInFlight: 4,
     retry: { maxRetries: 3, baseMs: 2, capMs: 20 },
     onAccepted: (done) => void accepted.push(...done.map(({ eventId }) => eventId)),
-    onRefused: (event, { code }) => void refusals.set(event.eventId, code),
+    onRefused: ({ event, code }) => void refusals.set(event.eventId, code),
     onRetry: (code) => void retries.push(code),
     ...options,
   });
@@ -130,8 +132,8 @@ export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = 
     retries,
     lines,
     health,
-    add: (list: readonly TakenEvent[]) => {
-      for (const event of list) publisher.add(event);
+    add: (list: readonly TransformedEvent[]) => {
+      for (const event of list) publisher.add(event, event.entry);
     },
     bus: () => health.snapshot()[0]?.state,
   };
