@@ -60,7 +60,10 @@ export interface Publisher {
   readonly waiting: number;
   readonly delayed: number;
   readonly open: boolean;
-  paused: boolean;
+  readonly paused: boolean;
+  /** Starts no more calls; those under way finish. */
+  pause(): void;
+  resume(): void;
   /** Checks the bus and keeps probing it while it is away, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
   /** Sends what waits at once; resolves when no call is in flight and nothing more can be sent. */
@@ -297,8 +300,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
     get paused() {
       return paused;
     },
-    set paused(on) {
-      paused = on;
+    pause() {
+      paused = true;
+      // A drain that waits for a call to start has nothing to wait for now.
+      pump();
+    },
+    resume() {
+      paused = false;
       pump();
     },
     run: (signal) => gate.run(signal),

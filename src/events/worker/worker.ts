@@ -278,13 +278,13 @@ export function createWorker(options: WorkerOptions): Worker {
       if (state !== 'running') return;
       state = 'paused';
       transformLoop.paused = true;
-      publisher.paused = true;
+      publisher.pause();
       log.info('The worker is paused: events go to the journal only');
     },
     resume() {
       if (state !== 'paused') return;
       state = 'running';
-      publisher.paused = false;
+      publisher.resume();
       transformLoop.paused = false;
       log.info('The worker is resumed');
     },

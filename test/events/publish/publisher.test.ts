@@ -69,10 +69,10 @@ describe('batches', () => {
   test('asks to wait when enough is queued', async () => {
     const { bus } = busInMemory();
     const { publisher, add, accepted } = publisherOn(bus, { maxInFlight: 1 });
-    publisher.paused = true;
+    publisher.pause();
     add(events(20));
     expect(publisher.room).toBe(false);
-    publisher.paused = false;
+    publisher.resume();
     await publisher.whenRoom(AbortSignal.timeout(5000));
     expect(publisher.room).toBe(true);
     await until(() => expect(accepted).toHaveLength(20));
@@ -370,11 +370,11 @@ describe('life', () => {
     const { bus, state } = busInMemory();
     const { publisher, add, accepted } = publisherOn(bus);
     await until(() => expect(publisher.open).toBe(true));
-    publisher.paused = true;
+    publisher.pause();
     add(events(10));
     await publisher.drain(AbortSignal.timeout(1000));
     expect(state.calls).toEqual([]);
-    publisher.paused = false;
+    publisher.resume();
     await until(() => expect(accepted).toHaveLength(10));
   });
 
