@@ -39,6 +39,10 @@ export interface UpstreamErrorOptions extends BridgeErrorOptions {
   readonly correlationId?: string | undefined;
   /** What the upstream asked us to wait, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
+  /** It has too much to do: fewer calls at once. Default: the status is 429. */
+  readonly throttled?: boolean | undefined;
+  /** Nothing, or not all of an answer, came in time. Default false. */
+  readonly timedOut?: boolean | undefined;
   /** What an administrator has to grant, for example `customattributes:write`. */
   readonly missingPermission?: string | undefined;
   /** How many times the call was tried. */
@@ -54,6 +58,8 @@ export class UpstreamError extends BridgeError {
   readonly status: number | undefined;
   readonly correlationId: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly throttled: boolean;
+  readonly timedOut: boolean;
   readonly missingPermission: string | undefined;
   readonly tries: number | undefined;
 
@@ -63,6 +69,8 @@ export class UpstreamError extends BridgeError {
     this.status = options.status;
     this.correlationId = options.correlationId;
     this.retryAfterMs = options.retryAfterMs;
+    this.throttled = options.throttled ?? options.status === 429;
+    this.timedOut = options.timedOut ?? false;
     this.missingPermission = options.missingPermission;
     this.tries = options.tries;
   }

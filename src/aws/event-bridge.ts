@@ -15,20 +15,21 @@ export interface EventBusOptions extends AwsConnectionOptions {
   readonly maxBytes: number;
 }
 
-type Refusal = Omit<Extract<PutOutcome, { accepted: false }>, 'message' | 'accepted'>;
+type WithoutMessage<T> = T extends { accepted: false } ? Omit<T, 'accepted' | 'message'> : never;
+type Refusal = WithoutMessage<PutOutcome>;
 
 /** ErrorCode of an entry → what becomes of it; others are taken for passing ones. */
-const REFUSALS: ReadonlyMap<string, Refusal> = new Map<string, Refusal>([
-  ['ThrottlingException', { code: 'eventbridge_throttled', kind: 'retry' }],
-  ['AccessDeniedException', { code: 'eventbridge_access_denied', kind: 'systemic' }],
-  ['NotAuthorizedForSourceException', { code: 'eventbridge_access_denied', kind: 'systemic' }],
-  ['NotAuthorizedForDetailTypeException', { code: 'eventbridge_access_denied', kind: 'systemic' }],
-  ['InvalidAccountIdException', { code: 'eventbridge_invalid_account', kind: 'systemic' }],
-  ['InvalidArgument', { code: 'eventbridge_invalid_argument', kind: 'reject' }],
-  ['MalformedDetail', { code: 'eventbridge_malformed_detail', kind: 'reject' }],
-  ['RedactionFailure', { code: 'eventbridge_redaction_failure', kind: 'reject' }],
+const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
+  ['ThrottlingException', passing('eventbridge_throttled', true)],
+  ['AccessDeniedException', systemic('eventbridge_access_denied')],
+  ['NotAuthorizedForSourceException', systemic('eventbridge_access_denied')],
+  ['NotAuthorizedForDetailTypeException', systemic('eventbridge_access_denied')],
+  ['InvalidAccountIdException', systemic('eventbridge_invalid_account')],
+  ['InvalidArgument', rejected('eventbridge_invalid_argument', 'entry')],
+  ['MalformedDetail', rejected('eventbridge_malformed_detail', 'entry')],
+  ['RedactionFailure', rejected('eventbridge_redaction_failure', 'bus')],
 ]);
-const PASSING: Refusal = { code: 'eventbridge_unavailable', kind: 'retry' };
+const PASSING = passing('eventbridge_unavailable', false);
 
 /**
  * EventBridge's classic custom bus. The SDK makes one try per call: the publisher repeats, per
@@ -120,9 +121,21 @@ export function entryBytes(entry: BusEntry): number {
 function outcomeOf(result: PutEventsResultEntry): PutOutcome {
   const { EventId, ErrorCode, ErrorMessage } = result;
   if (ErrorCode === undefined && EventId !== undefined) {
-    return { accepted: true, busEventId: EventId };
+    return { accepted: true };
   }
   const refusal = REFUSALS.get(ErrorCode ?? '') ?? PASSING;
   const text = `${ErrorCode ?? 'No EventId'}: ${ErrorMessage ?? 'no reason given'}`;
   return { accepted: false, ...refusal, message: text.slice(0, 1024) };
+}
+
+function passing(code: string, throttled: boolean): Refusal {
+  return { code, kind: 'retry', throttled };
+}
+
+function systemic(code: string): Refusal {
+  return { code, kind: 'systemic', throttled: false };
+}
+
+function rejected(code: string, fault: 'entry' | 'bus'): Refusal {
+  return { code, kind: 'reject', fault };
 }

@@ -49,13 +49,24 @@ export interface BusEntry {
 }
 
 export type PutOutcome =
-  | { readonly accepted: true; readonly busEventId: string }
+  | { readonly accepted: true }
   | {
       readonly accepted: false;
       readonly code: string;
       readonly message: string;
-      /** `retry`: this entry may be sent again; `reject`: it never will be accepted. */
-      readonly kind: 'retry' | 'reject' | 'systemic';
+      /** `retry`: this entry may be sent again. `systemic`: nothing would succeed now. */
+      readonly kind: 'retry' | 'systemic';
+      /** The bus has too much to do: fewer calls at once. */
+      readonly throttled: boolean;
+    }
+  | {
+      readonly accepted: false;
+      readonly code: string;
+      readonly message: string;
+      /** This entry never will be accepted. */
+      readonly kind: 'reject';
+      /** `entry`: it is wrong, and another one for the same event may be right. */
+      readonly fault: 'entry' | 'bus';
     };
 
 export interface EventBus {
@@ -72,6 +83,12 @@ export interface EventBus {
   check(signal?: AbortSignal): Promise<void>;
 }
 
+/**
+ * Why an event was given up at the stage `publish`: the bus finds the `entry` wrong, refuses it for
+ * reasons of the `bus`, or did not take it in all `retries`.
+ */
+export type RefusalCause = 'entry' | 'bus' | 'retries';
+
 export type DeadLetterStage = 'read' | 'filter' | 'transform' | 'validate' | 'publish';
 
 /** The body of a message in the dead-letter queue; the first four are a contract. */
@@ -85,6 +102,8 @@ export interface DeadLetter {
   readonly stage: DeadLetterStage;
   readonly errorCode: string;
   readonly attempts: number;
+  /** At the stage `publish`; letters of older versions have none. */
+  readonly cause?: RefusalCause;
   readonly eventId: string;
   /** When the event was taken, ISO 8601. */
   readonly firstSeen: string;

@@ -108,7 +108,7 @@ export function noAnswer(call: CallFacts, thrown: unknown): Error {
   ) {
     return new UpstreamError(
       `${where(call)} had no complete answer in time (${error.message}); tried ${call.tries} times.`,
-      { ...options, code: 'genesys_timeout' },
+      { ...options, code: 'genesys_timeout', timedOut: true },
     );
   }
   return new UpstreamError(

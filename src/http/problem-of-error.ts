@@ -45,10 +45,10 @@ function problemOfUpstream(error: UpstreamError): Problem {
     });
   }
   if (error.kind !== 'retry') return problem(502);
-  if (error.status === 429 || error.retryAfterMs !== undefined) {
+  if (error.throttled || error.retryAfterMs !== undefined) {
     return problem(503, error.code, retryAfter(error.retryAfterMs));
   }
-  return problem(/time_?out/.test(error.code) ? 504 : 502);
+  return problem(error.timedOut ? 504 : 502);
 }
 
 function permissionAdvice(error: UpstreamError): string {

@@ -71,12 +71,13 @@ describe('put', () => {
     ]);
 
     expect(outcomes).toMatchObject([
-      { accepted: true, busEventId: sandbox.aws.busEvents[0]?.eventId },
-      { accepted: false, code: 'eventbridge_malformed_detail', kind: 'reject' },
+      { accepted: true },
+      { accepted: false, code: 'eventbridge_malformed_detail', kind: 'reject', fault: 'entry' },
       {
         accepted: false,
         code: 'eventbridge_invalid_argument',
         kind: 'reject',
+        fault: 'entry',
         message:
           'InvalidArgument: Parameter DetailType is not valid. Reason: DetailType is a required argument.',
       },
@@ -95,16 +96,20 @@ describe('put', () => {
   });
 
   test.each([
-    ['ThrottlingException', 'eventbridge_throttled', 'retry'],
-    ['InternalFailure', 'eventbridge_unavailable', 'retry'],
-    ['SomethingOfNextYear', 'eventbridge_unavailable', 'retry'],
-    ['AccessDeniedException', 'eventbridge_access_denied', 'systemic'],
-    ['NotAuthorizedForDetailTypeException', 'eventbridge_access_denied', 'systemic'],
-    ['RedactionFailure', 'eventbridge_redaction_failure', 'reject'],
-  ])('an entry that failed with %s is %s, %s', async (code, expected, kind) => {
+    ['ThrottlingException', 'eventbridge_throttled', { kind: 'retry', throttled: true }],
+    ['InternalFailure', 'eventbridge_unavailable', { kind: 'retry', throttled: false }],
+    ['SomethingOfNextYear', 'eventbridge_unavailable', { kind: 'retry', throttled: false }],
+    ['AccessDeniedException', 'eventbridge_access_denied', { kind: 'systemic', throttled: false }],
+    [
+      'NotAuthorizedForDetailTypeException',
+      'eventbridge_access_denied',
+      { kind: 'systemic', throttled: false },
+    ],
+    ['RedactionFailure', 'eventbridge_redaction_failure', { kind: 'reject', fault: 'bus' }],
+  ])('an entry that failed with %s is %s, %o', async (code, expected, facts) => {
     sandbox.faults.add({ target: 'aws.events.PutEvents', entryFailures: { rate: 1, code } });
     expect(await busOn(sandbox.url).put([entry()])).toMatchObject([
-      { accepted: false, code: expected, kind },
+      { accepted: false, code: expected, ...facts },
     ]);
   });
 
@@ -159,7 +164,12 @@ describe('put', () => {
   test.each(cases)('%s', async (_name, fault, code, kind) => {
     sandbox.faults.add({ target: 'aws.events.PutEvents', ...fault });
     const error = await failureOf(busOn(sandbox.url).put([entry()]));
-    expect({ code: error.code, kind: error.kind }).toEqual({ code: `eventbridge_${code}`, kind });
+    expect(error).toMatchObject({
+      code: `eventbridge_${code}`,
+      kind,
+      throttled: code === 'throttled',
+      timedOut: false,
+    });
     expect(sandbox.requests.count('aws.events.PutEvents'), 'one try').toBe(1);
   });
 
@@ -207,6 +217,7 @@ describe('put', () => {
       expect(await failureOf(bus.put([entry()]))).toMatchObject({
         code: 'eventbridge_timeout',
         kind: 'retry',
+        timedOut: true,
       });
       sandbox.faults.remove(id);
     }

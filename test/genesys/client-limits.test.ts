@@ -34,6 +34,7 @@ describe('time limits', () => {
     expect(await failureOf(client.call(anyCall(write)))).toMatchObject({
       code: 'genesys_timeout',
       kind: 'retry',
+      timedOut: true,
       tries: 1,
     });
     // The socket that the answer may still come through is gone.

@@ -64,8 +64,16 @@ describe('what a use case throws becomes', () => {
     ],
     ['503 when it throttles without a time', upstream({ status: 429 }), 503, 'genesys_failed', '5'],
     [
+      '503 when it throttles by another status',
+      upstream({ status: 400, throttled: true }),
+      503,
+      'genesys_failed',
+      '5',
+    ],
+    ['502 when only its code sounds slow', upstream({ code: 'x_timeout' }), 502, 'x_timeout', null],
+    [
       '504 when it is too slow',
-      upstream({ code: 'genesys_timeout' }),
+      upstream({ code: 'genesys_timeout', timedOut: true }),
       504,
       'genesys_timeout',
       null,

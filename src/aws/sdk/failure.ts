@@ -109,6 +109,8 @@ export function awsFailure(error: unknown, call: AwsCall): UpstreamError {
       correlationId: facts.requestId,
       retryAfterMs: parseRetryAfter(facts.retryAfter, Date.now()),
       missingPermission: permission,
+      throttled: verdict === THROTTLED,
+      timedOut: verdict === TIMEOUT,
       tries: facts.attempts,
       // An answer's error carries the whole answer, even the canonical request with its token.
       cause: facts.status === undefined ? error : undefined,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import type { DeadLetter, DeadLetterStage } from '../../events/ports.ts';
+import type { DeadLetter, DeadLetterStage, RefusalCause } from '../../events/ports.ts';
 
 /** A dead letter as SQS takes it. */
 export interface LetterMessage {
@@ -24,6 +24,7 @@ const STAGES: ReadonlySet<unknown> = new Set<DeadLetterStage>([
   'validate',
   'publish',
 ]);
+const CAUSES: ReadonlySet<unknown> = new Set<RefusalCause>(['entry', 'bus', 'retries']);
 
 type Envelope = Omit<DeadLetter, 'originalEvent' | 'transformedEvent'>;
 type Content = Pick<DeadLetter, 'originalEvent' | 'transformedEvent'>;
@@ -65,7 +66,7 @@ export async function fromMessage(body: string): Promise<DeadLetter | undefined>
     const inner = encoding === undefined ? outer : await unpack(encoding, outer['content']);
     if (!isContent(inner)) return undefined;
     const { originalEvent, transformedEvent } = inner;
-    const { expressionVersion, schemaVersion, truncated } = outer;
+    const { cause, expressionVersion, schemaVersion, truncated } = outer;
     return {
       originalEvent,
       error: outer.error,
@@ -74,6 +75,7 @@ export async function fromMessage(body: string): Promise<DeadLetter | undefined>
       stage: outer.stage,
       errorCode: outer.errorCode,
       attempts: outer.attempts,
+      ...(cause !== undefined && CAUSES.has(cause) ? { cause } : {}),
       eventId: outer.eventId,
       firstSeen: outer.firstSeen,
       ...(typeof expressionVersion === 'string' ? { expressionVersion } : {}),
@@ -97,7 +99,7 @@ function message(
     STAGE: letter.stage,
     EVENT_ID: letter.eventId,
     FIRST_SEEN: letter.firstSeen,
-    ...(isExhausted(letter) ? { EXHAUSTED_RETRY_CONDITION: 'MaximumRetryAttempts' } : {}),
+    ...(letter.cause === 'retries' ? { EXHAUSTED_RETRY_CONDITION: 'MaximumRetryAttempts' } : {}),
     ...flags,
   };
   const attributes: Record<string, { DataType: string; StringValue: string }> = {
@@ -113,11 +115,6 @@ function message(
     bytes += name.length + DataType.length + Buffer.byteLength(StringValue);
   }
   return { body, attributes, bytes, deduplicationId: deduplicationId(letter, body) };
-}
-
-/** A failure that may pass, given up all the same. */
-function isExhausted({ stage, errorCode }: DeadLetter): boolean {
-  return stage === 'publish' && /_(?:throttled|unavailable|timeout)$/.test(errorCode);
 }
 
 function cut(letter: DeadLetter, envelope: Envelope, maxBytes: number): LetterMessage {

@@ -1,5 +1,5 @@
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { DeadLetter, DeadLetterStage } from '../ports.ts';
+import type { DeadLetter, DeadLetterStage, RefusalCause } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
 
 /** Why an event cannot go on. */
@@ -9,6 +9,8 @@ export interface Failure {
   readonly message: string;
   /** The entry, or what the transform made of the event. */
   readonly transformed?: unknown;
+  /** At the stage `publish`. */
+  readonly cause?: RefusalCause;
   /** How often it was sent to the bus. */
   readonly attempts?: number;
   /** How many retries its own errors used up. */
@@ -28,6 +30,7 @@ export function letterOf(
     stage: why.stage,
     errorCode: why.code,
     attempts: why.attempts ?? 0,
+    ...(why.cause !== undefined && { cause: why.cause }),
     eventId: event.eventId,
     firstSeen: new Date(event.takenAtMs).toISOString(),
     expressionVersion: versions.expression,

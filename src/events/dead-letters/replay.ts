@@ -83,13 +83,6 @@ const LOG_EVERY_MS = 10_000;
 /** Letters that stay are hidden from others until the replay ends, or this long if it dies. */
 const VISIBILITY_SECONDS = 300;
 
-/** Then the entry is to blame, and today's expression may make a better one. */
-const ENTRY_REFUSED: ReadonlySet<string> = new Set([
-  'entry_too_large',
-  'eventbridge_invalid_argument',
-  'eventbridge_malformed_detail',
-]);
-
 export function createReplay(options: ReplayOptions): Replay {
   const { queue, pipeline, takeAgain, log, now = Date.now } = options;
   let progress: Progress | undefined;
@@ -104,7 +97,8 @@ export function createReplay(options: ReplayOptions): Replay {
     }
     // Taken now: how long it lay in the queue says nothing about the pipeline's latency.
     const event = { eventId, event: originalEvent, takenAtMs: now() };
-    if (stage === 'publish' && !ENTRY_REFUSED.has(letter.errorCode)) {
+    // Where the entry is to blame, or nobody knows, today's expression may make a better one.
+    if (letter.cause === 'bus' || letter.cause === 'retries') {
       const entry = entryOf(letter.transformedEvent);
       if (entry !== undefined) return { take: { ...event, entry } };
     }

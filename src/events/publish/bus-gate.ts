@@ -1,4 +1,4 @@
-import { BridgeError } from '../../errors.ts';
+import { BridgeError, UpstreamError } from '../../errors.ts';
 import type { Availability } from '../../lib/health/availability.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
@@ -12,11 +12,14 @@ export interface BusGateOptions {
   readonly retry: { readonly baseMs: number; readonly capMs: number };
   /** How often the bus is checked while all is well, in milliseconds. Default one minute. */
   readonly checkMs?: number | undefined;
+  /** Upper bound of a wait that the bus asks for, in milliseconds. Default five minutes. */
+  readonly maxHoldMs?: number | undefined;
   /** Sends one batch while the gate is closed; whether the bus took any of it, or nothing waits. */
   readonly probe: () => Promise<boolean>;
   readonly onOpen: () => void;
   readonly random?: (() => number) | undefined;
   readonly sleep?: Sleep | undefined;
+  readonly now?: (() => number) | undefined;
 }
 
 /**
@@ -26,27 +29,44 @@ export interface BusGateOptions {
 export interface BusGate {
   readonly open: boolean;
   close(error: unknown): void;
+  /**
+   * The bus asked for `ms` of rest (`Retry-After`): no call starts before, whatever it carries. A
+   * long one closes the gate, so that readiness and the log say why nothing is published.
+   */
+  hold(error: unknown, ms: number): void;
+  /** What is left of that rest, in milliseconds. */
+  readonly holdMs: number;
   /** Checks, and probes while closed, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** A shorter rest is no news. */
+const LONG_HOLD_MS = 5000;
+
 export function createBusGate(options: BusGateOptions): BusGate {
   const { bus, availability, retry, checkMs = 60_000, probe, onOpen } = options;
-  const { random, sleep = realSleep } = options;
+  const { maxHoldMs = 300_000, random, sleep = realSleep, now = () => performance.now() } = options;
   const closed = createWakeup();
   let open = false;
   // A good check is enough at the start; after a refusal a batch has to come through as well.
   let mustProve = false;
+  let heldUntilMs = -Infinity;
 
-  function tell(error: unknown): void {
+  const holdMs = () => Math.max(0, heldUntilMs - now());
+
+  function report(error: unknown): void {
     availability.down(error, 'publishing pauses, every event is kept and no retries are used up');
   }
 
   function close(error: unknown): void {
     open = false;
     mustProve = true;
-    tell(error);
+    report(error);
     closed.wake();
+  }
+
+  function noteRest(ms: number): void {
+    heldUntilMs = Math.max(heldUntilMs, now() + Math.min(ms, maxHoldMs));
   }
 
   return {
@@ -54,12 +74,20 @@ export function createBusGate(options: BusGateOptions): BusGate {
       return open;
     },
     close,
+    hold(error, ms) {
+      noteRest(ms);
+      if (open && Math.min(ms, maxHoldMs) >= LONG_HOLD_MS) close(error);
+    },
+    get holdMs() {
+      return holdMs();
+    },
     async run(signal) {
       let failures = 0;
       for (;;) {
         if (open) await closed.wait(signal, checkMs);
         if (!open && (failures > 0 || mustProve)) {
           await sleep(fullJitterMs(retry, Math.max(1, failures), random), signal);
+          while (holdMs() > 0) await sleep(holdMs(), signal);
         }
         try {
           await bus.check(signal);
@@ -79,8 +107,9 @@ export function createBusGate(options: BusGateOptions): BusGate {
           // While open, the calls that publish tell best whether the bus is away.
           if (open && passing) continue;
           failures += 1;
+          if (error instanceof UpstreamError) noteRest(error.retryAfterMs ?? 0);
           if (open) close(error);
-          else tell(error);
+          else report(error);
         }
       }
     },

@@ -89,7 +89,7 @@ export function createEventSource(client: GenesysClient, options: EventSourceOpt
   function streamFailure(path: string, error: unknown): Error {
     const call = { operation: 'stream_events', method: 'GET', path, tries: 1, secrets: [] };
     const failure = noAnswer(call, error);
-    if (!(failure instanceof UpstreamError) || failure.code !== 'genesys_timeout') return failure;
+    if (!(failure instanceof UpstreamError) || !failure.timedOut) return failure;
     return new UpstreamError(
       `The event stream (GET ${path}) was silent for ${options.livenessMs} ms; events and keep-alives come more often.`,
       { code: 'genesys_stream_silent', kind: 'retry', service: 'genesys', cause: error },

@@ -137,7 +137,12 @@ describe.each(Object.entries(implementations))('on %s', (name, start) => {
 
     test('the message is plain JSON with attributes in the style of EventBridge', async () => {
       await queue.send([
-        letter({ stage: 'publish', errorCode: 'eventbridge_throttled', retryAttempt: 5 }),
+        letter({
+          stage: 'publish',
+          errorCode: 'eventbridge_throttled',
+          retryAttempt: 5,
+          cause: 'retries',
+        }),
       ]);
       const [message] = await peek();
       expect(JSON.parse(message?.Body ?? '')).toMatchObject({

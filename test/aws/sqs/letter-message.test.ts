@@ -22,6 +22,7 @@ const letter: fc.Arbitrary<DeadLetter> = fc.record(
     stage: fc.constantFrom('read', 'filter', 'transform', 'validate', 'publish'),
     errorCode: fc.constantFrom('malformed_line', 'eventbridge_throttled'),
     attempts: fc.nat(),
+    cause: fc.constantFrom('entry', 'bus', 'retries'),
     eventId: fc.oneof(fc.uuid(), anyText),
     firstSeen: fc.constant('2026-01-02T03:04:00.000Z'),
     expressionVersion: fc.constant('x1'),

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { UpstreamError } from '../../../src/errors.ts';
 import type { PutOutcome } from '../../../src/events/ports.ts';
-import type { Refusal } from '../../../src/events/publish/publisher.ts';
+import type { Refusal } from '../../../src/events/publish/delivery.ts';
+import { abortable } from '../../../src/lib/abortable.ts';
+import { sleep as realSleep, type Sleep } from '../../../src/lib/retry.ts';
 import {
   ACCEPTED,
   busFailure,
@@ -16,6 +17,17 @@ import {
 const until = (assertion: () => void) => vi.waitFor(assertion, { timeout: 10_000, interval: 2 });
 const names = (count: number, prefix = 'event') =>
   Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+
+/** The pauses of the gate last until the test ends them. */
+function heldSleep() {
+  const rest = Promise.withResolvers<void>();
+  const sleep: Sleep = (ms, signal) =>
+    abortable(
+      rest.promise.then(() => realSleep(ms, signal)),
+      signal,
+    );
+  return { sleep, end: () => rest.resolve() };
+}
 
 describe('batches', () => {
   test('are full while there is enough', async () => {
@@ -115,6 +127,7 @@ describe('an entry of its own', () => {
         retries: 3,
         code: 'eventbridge_unavailable',
         message: 'refused: eventbridge_unavailable',
+        cause: 'retries',
       },
     ]);
   });
@@ -239,7 +252,11 @@ describe('a call that fails', () => {
 describe('an outage', () => {
   test('closes the gate, uses up no retries, probes one call at a time and ends by itself', async () => {
     const { bus, state } = busInMemory();
-    const test = publisherOn(bus, { retry: { maxRetries: 2, baseMs: 2, capMs: 20 } });
+    const rest = heldSleep();
+    const test = publisherOn(bus, {
+      retry: { maxRetries: 2, baseMs: 2, capMs: 20 },
+      sleep: rest.sleep,
+    });
     test.add(events(5, 'warm'));
     await until(() => expect(test.accepted).toHaveLength(5));
     state.answer = () => busFailure('eventbridge_unavailable', 'retry', 503);
@@ -247,8 +264,11 @@ describe('an outage', () => {
     await until(() => expect(test.publisher.open).toBe(false));
     expect(test.bus()).toBe('down');
 
+    // Calls from before the gate closed come to their end.
+    await until(() => expect(test.publisher.inFlight).toBe(0));
     const callsBefore = state.calls.length;
     state.maxInFlight = 0;
+    rest.end();
     await until(() => expect(state.calls.length).toBeGreaterThan(callsBefore + 10));
     expect(state.maxInFlight).toBe(1);
     expect(test.refusals.size).toBe(0);
@@ -272,9 +292,11 @@ describe('an outage', () => {
 
   test('a systemic error closes the gate at the first call', async () => {
     const { bus, state } = busInMemory();
+    const rest = heldSleep();
     const test = publisherOn(bus, {
       maxInFlight: 1,
       retry: { maxRetries: 0, baseMs: 50, capMs: 50 },
+      sleep: rest.sleep,
     });
     await until(() => expect(test.bus()).toBe('up'));
     state.answer = () => busFailure('eventbridge_access_denied', 'systemic', 403);
@@ -283,6 +305,7 @@ describe('an outage', () => {
     expect(state.calls).toHaveLength(1);
     expect(test.health.snapshot()[0]?.lastError?.code).toBe('eventbridge_access_denied');
 
+    rest.end();
     state.answer = (sent) => sent.map(() => ACCEPTED);
     await until(() => expect(test.accepted).toHaveLength(50));
     expect(test.refusals.size).toBe(0);
@@ -314,19 +337,38 @@ describe('an outage', () => {
     expect(test.refusals.size).toBe(0);
   });
 
-  test('a Retry-After of an hour waits no longer than any other back-off', async () => {
+  test('a Retry-After is for the bus: no call starts before, then everything goes', async () => {
     const { bus, state } = busInMemory();
-    const test = publisherOn(bus);
+    const test = publisherOn(bus, { retry: { maxRetries: 0, baseMs: 1, capMs: 2 } });
+    const restMs = 300;
+    let failedMs = 0;
+    let earliestMs = Infinity;
+    state.answer = (sent) => {
+      if (failedMs > 0) {
+        earliestMs = Math.min(earliestMs, performance.now());
+        return sent.map(() => ACCEPTED);
+      }
+      failedMs = performance.now();
+      return busFailure('eventbridge_throttled', 'retry', 429, restMs);
+    };
+    test.add(events(10));
+    await until(() => expect(test.publisher.delayed).toBe(10));
+    test.add(events(25, 'later'));
+    await until(() => expect(test.accepted).toHaveLength(35));
+    // A timer may fire a millisecond early.
+    expect(earliestMs - failedMs).toBeGreaterThanOrEqual(restMs - 1);
+    expect(test.bus()).toBe('up');
+    expect(test.refusals.size).toBe(0);
+  });
+
+  test('a Retry-After of an hour is obeyed for the longest rest, and parks no event', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus, { maxHoldMs: 20 });
     let failures = 3;
     state.answer = (sent) => {
       failures -= 1;
       if (failures < 0) return sent.map(() => ACCEPTED);
-      return new UpstreamError('away', {
-        service: 'eventbridge',
-        code: 'eventbridge_unavailable',
-        kind: 'retry',
-        retryAfterMs: 3_600_000,
-      });
+      return busFailure('eventbridge_unavailable', 'retry', 503, 3_600_000);
     };
     test.add(events(30));
     await until(() => expect(test.accepted).toHaveLength(30));
@@ -435,6 +477,7 @@ test('whatever the bus answers, each event is accepted or refused once, and refu
           if (error !== undefined) return error;
           return sent.map((_, index) => outcomes[index] ?? ACCEPTED);
         };
+        const refusals: Refusal[] = [];
         const seen = new Map<string, number>();
         const see = (name: string) => seen.set(name, (seen.get(name) ?? 0) + 1);
         const { publisher, add } = publisherOn(bus, {
@@ -442,10 +485,9 @@ test('whatever the bus answers, each event is accepted or refused once, and refu
           onAccepted: (done) => {
             for (const { eventId } of done) see(eventId);
           },
-          onRefused: ({ event, code, retries }) => {
-            see(event.eventId);
-            if (code === 'eventbridge_unavailable') expect(retries).toBe(2);
-            else expect(['malformed', 'eventbridge_refused']).toContain(code);
+          onRefused(refusal) {
+            see(refusal.event.eventId);
+            refusals.push(refusal);
           },
         });
         add(events(count));
@@ -453,6 +495,11 @@ test('whatever the bus answers, each event is accepted or refused once, and refu
         publisher.stop();
         expect([...seen.values()].every((times) => times === 1)).toBe(true);
         expect(rejected).toBeLessThanOrEqual(count);
+        for (const { cause, code, retries } of refusals) {
+          if (cause === 'retries') expect(retries).toBe(2);
+          else expect(['malformed', 'eventbridge_refused']).toContain(code);
+          expect(code).not.toBe('eventbridge_throttled');
+        }
       },
     ),
     { numRuns: 25 },

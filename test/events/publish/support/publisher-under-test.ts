@@ -11,14 +11,28 @@ import { createAvailability } from '../../../../src/lib/health/availability.ts';
 import { createHealth } from '../../../../src/lib/health/health.ts';
 import { createLogger } from '../../../../src/lib/logger.ts';
 
-export const ACCEPTED: PutOutcome = { accepted: true, busEventId: 'bus-id' };
+export const ACCEPTED: PutOutcome = { accepted: true };
 
 export function refused(code: string, kind: 'retry' | 'reject' | 'systemic'): PutOutcome {
-  return { accepted: false, code, message: `refused: ${code}`, kind };
+  const refusal = { accepted: false, code, message: `refused: ${code}` } as const;
+  if (kind === 'reject') return { ...refusal, kind, fault: 'entry' };
+  return { ...refusal, kind, throttled: code.endsWith('_throttled') };
 }
 
-export function busFailure(code: string, kind: 'retry' | 'reject' | 'systemic', status?: number) {
-  return new UpstreamError(`failed: ${code}`, { service: 'eventbridge', code, kind, status });
+export function busFailure(
+  code: string,
+  kind: 'retry' | 'reject' | 'systemic',
+  status?: number,
+  retryAfterMs?: number,
+) {
+  return new UpstreamError(`failed: ${code}`, {
+    service: 'eventbridge',
+    code,
+    kind,
+    status,
+    retryAfterMs,
+    throttled: code.endsWith('_throttled'),
+  });
 }
 
 /** What the bus does with one call: outcomes, or an error to throw. */

@@ -1,0 +1,128 @@
+import { coerceError } from '../../errors.ts';
+import { fullJitterMs } from '../../lib/retry.ts';
+import type { BusEntry, EventBus, PutOutcome, RefusalCause } from '../ports.ts';
+import type { TakenEvent } from '../taken-event.ts';
+import type { BusGate } from './bus-gate.ts';
+import { createBusHistory } from './bus-history.ts';
+import type { InFlightLimit } from './in-flight-limit.ts';
+import type { PendingEvent } from './pending-event.ts';
+import type { PublishQueue } from './publish-queue.ts';
+import { type Judgement, judge, type Verdict } from './verdict.ts';
+
+/** An event that cannot be published, and why. */
+export interface Refusal {
+  readonly event: TakenEvent;
+  readonly entry: BusEntry;
+  /** How often it was sent to the bus. */
+  readonly attempts: number;
+  /** How many retries its own errors used up. */
+  readonly retries: number;
+  readonly code: string;
+  readonly message: string;
+  readonly cause: RefusalCause;
+}
+
+export interface DeliveryOptions {
+  readonly bus: Pick<EventBus, 'put'>;
+  readonly gate: Pick<BusGate, 'open' | 'close' | 'hold'>;
+  readonly limit: InFlightLimit;
+  /** Takes what is to be sent again. */
+  readonly queue: Pick<PublishQueue, 'delay'>;
+  readonly retry: {
+    /** Retries of an entry for errors of its own. */
+    readonly maxRetries: number;
+    readonly baseMs: number;
+    readonly capMs: number;
+  };
+  readonly onAccepted: (events: readonly TakenEvent[]) => void;
+  readonly onRefused: (refusal: Refusal) => void;
+  readonly onRetry?: ((code: string) => void) | undefined;
+  readonly onCall?: ((entries: number, tookMs: number) => void) | undefined;
+  readonly random?: (() => number) | undefined;
+  /** Ends calls; what they carried is neither accepted nor refused nor repeated. */
+  readonly signal: AbortSignal;
+}
+
+/** Sends one batch and sees to its entries; whether the bus took any, or only entries were to blame. */
+export type Deliver = (batch: readonly PendingEvent[]) => Promise<boolean>;
+
+export function createDelivery(options: DeliveryOptions): Deliver {
+  const { bus, gate, limit, queue, retry, onAccepted, onRefused, random, signal } = options;
+  const history = createBusHistory();
+
+  async function deliver(batch: readonly PendingEvent[]): Promise<boolean> {
+    const startedMs = performance.now();
+    for (const pending of batch) pending.attempts += 1;
+    const answer = await call(batch);
+    if (answer === undefined) return false;
+    if (!(answer instanceof Error)) options.onCall?.(batch.length, performance.now() - startedMs);
+
+    const judgement = judge(batch, answer, {
+      open: gate.open,
+      maxRetries: retry.maxRetries,
+      acceptedMs: history.acceptedMs,
+      failedMs: history.failedMs,
+    });
+    const { entries, failure } = judgement;
+    if (entries === 'split') {
+      const middle = Math.ceil(batch.length / 2);
+      const first = await deliver(batch.slice(0, middle));
+      return (await deliver(batch.slice(middle))) || first;
+    }
+    const accepted = batch.filter((_, index) => entries[index]?.to === 'accept');
+    if (accepted.length > 0) {
+      history.accepted();
+      limit.succeeded();
+      onAccepted(accepted.map(({ event }) => event));
+    }
+    if (accepted.length === batch.length) return true;
+    // Where each entry had an answer of its own, a single one may fail again and again.
+    const only = answer instanceof Error || batch.length > 1 ? undefined : batch[0];
+    noteBus(judgement, only, startedMs);
+    for (const [index, pending] of batch.entries()) settle(pending, entries[index]);
+    return failure === undefined;
+  }
+
+  /** `undefined`: ended by the signal. */
+  async function call(
+    batch: readonly PendingEvent[],
+  ): Promise<readonly PutOutcome[] | Error | undefined> {
+    try {
+      const entries = batch.map(({ entry }) => entry);
+      return await bus.put(entries, signal);
+    } catch (thrown) {
+      return signal.aborted ? undefined : coerceError(thrown);
+    }
+  }
+
+  /** Before the entries are settled: what is noted of them is later than what is noted of the bus. */
+  function noteBus(
+    { throttled, waitMs, failure }: Judgement,
+    only: PendingEvent | undefined,
+    startedMs: number,
+  ): void {
+    if (throttled) limit.throttled(startedMs);
+    if (failure === undefined) return;
+    const isOutage = history.failed(only);
+    if (failure.kind === 'systemic' || (isOutage && gate.open)) gate.close(failure);
+    if (waitMs !== undefined) gate.hold(failure, waitMs);
+  }
+
+  function settle(pending: PendingEvent, verdict: Verdict | undefined): void {
+    if (verdict?.to === 'refuse') {
+      const { event, entry, attempts, retries } = pending;
+      const { code, message, cause } = verdict;
+      onRefused({ event, entry, attempts, retries, code, message, cause });
+    }
+    if (verdict?.to !== 'repeat') return;
+    const { code, own, suspected, alone, failures } = verdict;
+    if (own) pending.retries += 1;
+    if (suspected) pending.callFailures += 1;
+    pending.alone = alone;
+    pending.lastFailedAtMs = performance.now();
+    options.onRetry?.(code);
+    queue.delay(pending, fullJitterMs(retry, failures, random));
+  }
+
+  return deliver;
+}

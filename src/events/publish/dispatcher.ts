@@ -1,0 +1,106 @@
+import { createWakeup } from '../../lib/wakeup.ts';
+import type { BusGate } from './bus-gate.ts';
+import type { Deliver } from './delivery.ts';
+import type { InFlightLimit } from './in-flight-limit.ts';
+import type { PublishQueue } from './publish-queue.ts';
+
+export interface DispatcherOptions {
+  readonly queue: PublishQueue;
+  readonly gate: Pick<BusGate, 'open' | 'holdMs'>;
+  readonly limit: Pick<InFlightLimit, 'value'>;
+  readonly deliver: Deliver;
+  /** How long an event waits for others to fill its batch, in milliseconds. */
+  readonly lingerMs: number;
+  /** The queue may have become shorter. */
+  readonly onSent: () => void;
+}
+
+/** Decides when the next call starts, and with what. */
+export interface Dispatcher {
+  /** There may be something to send. */
+  wake(): void;
+  /** Sends a batch while the gate is closed; whether the bus took any of it, or nothing waits. */
+  probe(): Promise<boolean>;
+  readonly inFlight: number;
+  readonly paused: boolean;
+  pause(): void;
+  resume(): void;
+  drain(signal: AbortSignal): Promise<void>;
+  stop(): void;
+}
+
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { queue, gate, limit, deliver, lingerMs, onSent } = options;
+  const idle = createWakeup();
+  let inFlight = 0;
+  let paused = false;
+  let draining = false;
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const canSend = () =>
+    gate.open && !paused && queue.size > 0 && inFlight < limit.value && !stopped;
+
+  function lingerLeftMs(): number {
+    return queue.full || draining ? 0 : lingerMs - performance.now() + queue.oldestMs;
+  }
+
+  function wake(): void {
+    clearTimeout(timer);
+    while (canSend()) {
+      const waitMs = Math.max(gate.holdMs, lingerLeftMs());
+      if (waitMs > 0) {
+        timer = setTimeout(wake, waitMs);
+        break;
+      }
+      void send();
+    }
+    onSent();
+    if (inFlight === 0) idle.wake();
+  }
+
+  async function send(first?: 'new'): Promise<boolean> {
+    const batch = queue.takeBatch(first);
+    inFlight += 1;
+    try {
+      return await deliver(batch);
+    } finally {
+      inFlight -= 1;
+      wake();
+    }
+  }
+
+  return {
+    wake,
+    async probe() {
+      if (paused) return true;
+      // Where all that waits is delayed, nothing is proven yet.
+      return queue.size === 0 ? queue.delayed === 0 : send('new');
+    },
+    get inFlight() {
+      return inFlight;
+    },
+    get paused() {
+      return paused;
+    },
+    pause() {
+      paused = true;
+      // A drain that waits for a call to start has nothing to wait for now.
+      wake();
+    },
+    resume() {
+      paused = false;
+      wake();
+    },
+    async drain(signal) {
+      draining = true;
+      wake();
+      const isBusy = () => inFlight > 0 || canSend();
+      while (isBusy()) await idle.wait(signal);
+    },
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
