@@ -109,9 +109,11 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
     publish: {
       lingerMs: config.PUBLISH_LINGER_MS,
       maxInFlight: config.PUBLISH_MAX_IN_FLIGHT,
-      maxRetries: config.PUBLISH_MAX_RETRIES,
-      retryBaseMs: config.PUBLISH_RETRY_BASE_MS,
-      retryMaxMs: config.PUBLISH_RETRY_MAX_MS,
+      retry: {
+        maxRetries: config.PUBLISH_MAX_RETRIES,
+        baseMs: config.PUBLISH_RETRY_BASE_MS,
+        capMs: config.PUBLISH_RETRY_MAX_MS,
+      },
     },
   });
   const replay = createReplay({

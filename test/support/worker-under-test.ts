@@ -24,7 +24,7 @@ const TIMEOUTS = { connectMs: 1000, headersMs: 1000, bodyMs: 1000, tryMs: 2000 }
 
 export interface WorkerTestOptions {
   readonly worker?: Partial<Omit<WorkerOptions, 'publish'>>;
-  readonly publish?: Partial<WorkerOptions['publish']>;
+  readonly publish?: { readonly lingerMs?: number; readonly maxRetries?: number };
   readonly journal?: Partial<JournalOptions>;
   readonly livenessMs?: number;
   readonly schemaMode?: 'off' | 'warn' | 'enforce';
@@ -126,12 +126,9 @@ export async function workerOn(sandbox: Sandbox, options: WorkerTestOptions = {}
     log,
     streamRetryMaxMs: 50,
     publish: {
-      lingerMs: 2,
+      lingerMs: options.publish?.lingerMs ?? 2,
       maxInFlight: 4,
-      maxRetries: 5,
-      retryBaseMs: 20,
-      retryMaxMs: 100,
-      ...options.publish,
+      retry: { maxRetries: options.publish?.maxRetries ?? 5, baseMs: 20, capMs: 100 },
     },
     backOff: { baseMs: 20, capMs: 100 },
     ...options.worker,

@@ -30,8 +30,8 @@ export interface Backlog {
   readonly crowded: boolean;
   /** Resolves when half of the memory is free and nothing is on disk only, or after `timeoutMs`. */
   whenRoomy(signal: AbortSignal, timeoutMs: number): Promise<void>;
-  /** Whether `next` may load more from disk. */
-  loading: boolean;
+  /** From now on `next` gives only what is in memory. */
+  stopLoading(): void;
 }
 
 const LOAD_EVENTS = 256;
@@ -97,11 +97,8 @@ export function createBacklog(options: BacklogOptions): Backlog {
       return behind() || fills(3 / 4);
     },
     whenRoomy: (signal, timeoutMs) => roomy.wait(signal, timeoutMs),
-    get loading() {
-      return loading;
-    },
-    set loading(on) {
-      loading = on;
+    stopLoading() {
+      loading = false;
     },
   };
 }

@@ -2,12 +2,14 @@ import type { Availability } from '../../lib/health/availability.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, DeadLetter, RawEvent } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
+import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 import type { Journal, NewEvent } from './journal.ts';
 
 export interface GroupCommitOptions {
   readonly journal: Journal;
   /** Of the dependency `journal`. */
   readonly availability: Availability;
+  readonly stats: PipelineStats;
   /** How long an event waits for others to share its transaction, in milliseconds. Default 3. */
   readonly groupMs?: number | undefined;
   /** How long settled events and sent letters wait for theirs, in milliseconds. Default 50. */
@@ -17,10 +19,9 @@ export interface GroupCommitOptions {
   /** Between two tries while the disk refuses, in milliseconds. Default 1000. */
   readonly retryMs?: number | undefined;
   /** These are taken now: committed. */
-  readonly onTaken: (events: readonly TakenEvent[], again: boolean) => void;
-  /** So many more letters wait on disk. */
-  readonly onLetters: (count: number) => void;
-  readonly onWrite?: ((tookMs: number, events: number) => void) | undefined;
+  readonly onTaken: (events: readonly TakenEvent[]) => void;
+  /** There are new letters on disk. */
+  readonly onLetters: () => void;
 }
 
 export interface EventToTake {
@@ -54,7 +55,7 @@ export interface GroupCommit {
 }
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
-  const { journal, availability, onTaken, onLetters, onWrite } = options;
+  const { journal, availability, stats, onTaken, onLetters } = options;
   const { groupMs = 3, settleMs = 50, groupSize = 256, retryMs = 1000 } = options;
   const opened = createWakeup();
   let taken: EventToTake[] = [];
@@ -81,9 +82,10 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       schedule(retryMs);
       return false;
     }
-    onWrite?.(performance.now() - startedMs, rows.length);
+    stats.spent('journal', performance.now() - startedMs, rows.length);
+    stats.counts.ingested += rows.length;
     const events = takenOf(taken, rows, firstSeq);
-    const newLetters = letters.length;
+    const hasLetters = letters.length > 0;
     taken = [];
     rows = [];
     settled = [];
@@ -91,8 +93,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     sent = [];
     refused = false;
     availability.up();
-    if (events.length > 0) onTaken(events, false);
-    if (newLetters > 0) onLetters(newLetters);
+    if (events.length > 0) onTaken(events);
+    if (hasLetters) onLetters();
     if (!journal.full) opened.wake();
     return true;
   }
@@ -120,7 +122,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     },
     takeAgain(events) {
       const again = events.map(rowOf);
-      onTaken(takenOf(events, again, journal.write({ take: again })), true);
+      const firstSeq = journal.write({ take: again });
+      stats.counts.replayed += events.length;
+      onTaken(takenOf(events, again, firstSeq));
     },
     settle(seq) {
       settled.push(seq);

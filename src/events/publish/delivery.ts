@@ -2,6 +2,7 @@ import { coerceError } from '../../errors.ts';
 import { fullJitterMs } from '../../lib/retry.ts';
 import type { BusEntry, EventBus, PutOutcome, RefusalCause } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
+import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 import type { BusGate } from './bus-gate.ts';
 import { createBusHistory } from './bus-history.ts';
 import type { InFlightLimit } from './in-flight-limit.ts';
@@ -36,8 +37,7 @@ export interface DeliveryOptions {
   };
   readonly onAccepted: (events: readonly TakenEvent[]) => void;
   readonly onRefused: (refusal: Refusal) => void;
-  readonly onRetry?: ((code: string) => void) | undefined;
-  readonly onCall?: ((entries: number, tookMs: number) => void) | undefined;
+  readonly stats: PipelineStats;
   readonly random?: (() => number) | undefined;
   /** Ends calls; what they carried is neither accepted nor refused nor repeated. */
   readonly signal: AbortSignal;
@@ -47,7 +47,7 @@ export interface DeliveryOptions {
 export type Deliver = (batch: readonly PendingEvent[]) => Promise<boolean>;
 
 export function createDelivery(options: DeliveryOptions): Deliver {
-  const { bus, gate, limit, queue, retry, onAccepted, onRefused, random, signal } = options;
+  const { bus, gate, limit, queue, retry, stats, onAccepted, onRefused, random, signal } = options;
   const history = createBusHistory();
 
   async function deliver(batch: readonly PendingEvent[]): Promise<boolean> {
@@ -55,7 +55,11 @@ export function createDelivery(options: DeliveryOptions): Deliver {
     for (const pending of batch) pending.attempts += 1;
     const answer = await call(batch);
     if (answer === undefined) return false;
-    if (!(answer instanceof Error)) options.onCall?.(batch.length, performance.now() - startedMs);
+    if (!(answer instanceof Error)) {
+      stats.counts.busCalls += 1;
+      stats.counts.busEntries += batch.length;
+      stats.spent('publish', performance.now() - startedMs, batch.length);
+    }
 
     const judgement = judge(batch, answer, {
       open: gate.open,
@@ -120,7 +124,7 @@ export function createDelivery(options: DeliveryOptions): Deliver {
     if (suspected) pending.callFailures += 1;
     pending.alone = alone;
     pending.lastFailedAtMs = performance.now();
-    options.onRetry?.(code);
+    stats.retried(code);
     queue.delay(pending, fullJitterMs(retry, failures, random));
   }
 

@@ -25,6 +25,9 @@ export interface Dispatcher {
   readonly paused: boolean;
   pause(): void;
   resume(): void;
+  readonly draining: boolean;
+  /** From now on nothing lingers. */
+  beginDrain(): void;
   drain(signal: AbortSignal): Promise<void>;
   stop(): void;
 }
@@ -70,6 +73,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
+  function beginDrain(): void {
+    draining = true;
+    wake();
+  }
+
   return {
     wake,
     async probe() {
@@ -92,9 +100,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       paused = false;
       wake();
     },
+    get draining() {
+      return draining;
+    },
+    beginDrain,
     async drain(signal) {
-      draining = true;
-      wake();
+      beginDrain();
       const isBusy = () => inFlight > 0 || canSend();
       while (isBusy()) await idle.wait(signal);
     },

@@ -11,10 +11,7 @@ import { createPendingEvent } from './pending-event.ts';
 import { createPublishQueue } from './publish-queue.ts';
 
 export interface PublisherOptions
-  extends Pick<
-    DeliveryOptions,
-    'retry' | 'onAccepted' | 'onRefused' | 'onRetry' | 'onCall' | 'random'
-  > {
+  extends Pick<DeliveryOptions, 'retry' | 'onAccepted' | 'onRefused' | 'stats' | 'random'> {
   readonly bus: EventBus;
   /** Of the dependency `bus`. */
   readonly availability: Availability;
@@ -50,7 +47,9 @@ export interface Publisher {
   resume(): void;
   /** Checks the bus and keeps probing it while it is away, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
-  /** Sends what waits at once; resolves when no call is in flight and nothing more can be sent. */
+  /** From now on all that comes is sent at once, and there is room for it: no more is taken. */
+  beginDrain(): void;
+  /** The same; resolves when no call is in flight and nothing more can be sent. */
   drain(signal: AbortSignal): Promise<void>;
   stop(): void;
 }
@@ -83,10 +82,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
     deliver: createDelivery({ ...options, gate, limit, queue, signal: aborted.signal }),
     lingerMs,
     onSent() {
-      if (queue.size < highWater) roomWakeup.wake();
+      if (hasRoom()) roomWakeup.wake();
     },
   });
   const highWater = 2 * maxInFlight * bus.maxEntries;
+  const hasRoom = () => dispatcher.draining || queue.size < highWater;
 
   return {
     add(event, entry) {
@@ -101,10 +101,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
       if (queue.full || queue.size === 1) dispatcher.wake();
     },
     get room() {
-      return queue.size < highWater;
+      return hasRoom();
     },
     async whenRoom(signal) {
-      while (queue.size >= highWater) await roomWakeup.wait(signal);
+      while (!hasRoom()) await roomWakeup.wait(signal);
     },
     get inFlight() {
       return dispatcher.inFlight;
@@ -127,6 +127,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     pause: () => dispatcher.pause(),
     resume: () => dispatcher.resume(),
     run: (signal) => gate.run(signal),
+    beginDrain: () => dispatcher.beginDrain(),
     drain: (signal) => dispatcher.drain(signal),
     stop() {
       aborted.abort(new Error('The publisher was stopped'));

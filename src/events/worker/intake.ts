@@ -6,18 +6,20 @@ import type { Journal } from '../journal/journal.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { RawEvent, StreamItem } from '../ports.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
+import type { HoldBack } from './hold-back.ts';
 
 export interface IntakeOptions {
   readonly pipeline: Pick<Pipeline, 'filter'>;
   readonly journal: Pick<Journal, 'claim'>;
   readonly groupCommit: GroupCommit;
   readonly stats: PipelineStats;
+  readonly holdBack: HoldBack;
   readonly now?: (() => number) | undefined;
 }
 
 /**
  * One chunk of the stream: filters it, drops duplicates and gives the rest to the group commit. Returns
- * a promise when the stream has to wait: the journal is full or cannot be written.
+ * a promise when the stream has to wait: the journal is full or cannot be written, or memory is full.
  */
 export type Intake = (
   items: readonly StreamItem[],
@@ -25,8 +27,9 @@ export type Intake = (
 ) => Promise<void> | undefined;
 
 export function createIntake(options: IntakeOptions): Intake {
-  const { pipeline, journal, groupCommit, stats, now = Date.now } = options;
+  const { pipeline, journal, groupCommit, stats, holdBack, now = Date.now } = options;
   const { counts } = stats;
+  let taken = 0;
 
   function takeEvent(event: RawEvent, atMs: number): void {
     counts.received += 1;
@@ -49,6 +52,7 @@ export function createIntake(options: IntakeOptions): Intake {
       counts.duplicates += 1;
       return;
     }
+    taken += 1;
     groupCommit.take({ eventId: eventIdOf(key), key, takenAtMs: atMs, event });
   }
 
@@ -61,6 +65,7 @@ export function createIntake(options: IntakeOptions): Intake {
   return (items, signal) => {
     const startedMs = performance.now();
     const atMs = now();
+    taken = 0;
     for (const item of items) {
       if (item.kind === 'event') {
         takeEvent(item.event, atMs);
@@ -73,6 +78,6 @@ export function createIntake(options: IntakeOptions): Intake {
     const last = items.at(-1);
     if (last?.kind === 'event') noteLag(last.event, atMs);
     stats.spent('read', performance.now() - startedMs, items.length);
-    return groupCommit.open ? undefined : groupCommit.whenOpen(signal);
+    return groupCommit.open ? holdBack(taken, signal) : groupCommit.whenOpen(signal);
   };
 }

@@ -6,13 +6,14 @@ import type { Backlog } from '../journal/backlog.ts';
 import type { Pipeline, Processed } from '../pipeline/pipeline.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { TakenEvent } from '../taken-event.ts';
+import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 
 export interface TransformLoopOptions {
-  readonly backlog: Backlog;
+  readonly backlog: Pick<Backlog, 'next' | 'waiting'>;
   readonly pipeline: Pick<Pipeline, 'process'>;
   readonly publisher: Pick<Publisher, 'add' | 'room' | 'whenRoom'>;
+  readonly stats: PipelineStats;
   readonly onRejected: (event: TakenEvent, why: Extract<Processed, { ok: false }>) => void;
-  readonly onTransformed: (tookMs: number) => void;
   /** Between two tries while the schema is not there, in milliseconds. */
   readonly backOff: { readonly baseMs: number; readonly capMs: number };
   readonly log: Logger;
@@ -23,21 +24,25 @@ export interface TransformLoopOptions {
 export interface TransformLoop {
   /** There may be something to do. */
   wake(): void;
-  paused: boolean;
-  /** An event is between backlog and publisher. */
-  readonly busy: boolean;
+  /** Takes no more events; the one under way goes on to the publisher. */
+  pause(): void;
+  resume(): void;
   /** The schema is not there yet: everything waits. */
   readonly held: boolean;
   run(signal: AbortSignal): Promise<never>;
+  /** Resolves when the publisher has all that is in memory, or nothing can be transformed. */
+  drain(signal: AbortSignal): Promise<void>;
 }
 
 /** Sockets and timers have their turn at least this often, in milliseconds. */
 const YIELD_AFTER_MS = 4;
 
 export function createTransformLoop(options: TransformLoopOptions): TransformLoop {
-  const { backlog, pipeline, publisher, onRejected, onTransformed, backOff, log, sleep } = options;
+  const { backlog, pipeline, publisher, stats, onRejected, backOff, log, sleep } = options;
   const work = createWakeup();
+  const resting = createWakeup();
   let paused = false;
+  /** An event is between backlog and publisher. */
   let busy = false;
   let held = false;
 
@@ -46,7 +51,7 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
     for (let holds = 1; ; holds += 1) {
       const startedMs = performance.now();
       const result = await processSafely(event);
-      onTransformed(performance.now() - startedMs);
+      stats.spent('transform', performance.now() - startedMs, 1);
       if (result.ok) {
         publisher.add(event, result.entry);
         return;
@@ -58,6 +63,7 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
       // The event is not to blame: it waits, and all behind it.
       if (holds === 1) log.warn({ code: result.code }, 'The pipeline cannot work: events wait');
       held = true;
+      resting.wake();
       await sleep(fullJitterMs(backOff, holds), signal);
       held = false;
     }
@@ -79,17 +85,16 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
     }
   }
 
+  const isWorking = () => (backlog.waiting > 0 || busy) && !held;
+
   return {
     wake: () => work.wake(),
-    get paused() {
-      return paused;
+    pause() {
+      paused = true;
     },
-    set paused(on) {
-      paused = on;
+    resume() {
+      paused = false;
       work.wake();
-    },
-    get busy() {
-      return busy;
     },
     get held() {
       return held;
@@ -101,6 +106,7 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
         if (!publisher.room) await publisher.whenRoom(signal);
         const event = paused ? undefined : backlog.next();
         if (event === undefined) {
+          resting.wake();
           await work.wait(signal);
           continue;
         }
@@ -113,6 +119,9 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
           yieldedMs = performance.now();
         }
       }
+    },
+    async drain(signal) {
+      while (isWorking()) await resting.wait(signal);
     },
   };
 }

@@ -12,9 +12,10 @@ import { createGroupCommit, type EventToTake } from '../journal/group-commit.ts'
 import type { Journal } from '../journal/journal.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { DeadLetterQueue, EventBus, EventSource } from '../ports.ts';
-import { createPublisher } from '../publish/publisher.ts';
+import { createPublisher, type PublisherOptions } from '../publish/publisher.ts';
 import type { TakenEvent } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
+import { createHoldBack } from './hold-back.ts';
 import { createIntake } from './intake.ts';
 import { keepRunning } from './keep-running.ts';
 import { createStreamReader } from './stream-reader.ts';
@@ -37,13 +38,7 @@ export interface WorkerOptions {
   readonly subscriptionId?: string | undefined;
   /** Upper bound of the back-off between connections to the stream, in milliseconds. */
   readonly streamRetryMaxMs: number;
-  readonly publish: {
-    readonly lingerMs: number;
-    readonly maxInFlight: number;
-    readonly maxRetries: number;
-    readonly retryBaseMs: number;
-    readonly retryMaxMs: number;
-  };
+  readonly publish: Pick<PublisherOptions, 'lingerMs' | 'maxInFlight' | 'retry'>;
   /** Events in memory at once; more wait in the journal. Default 2000. */
   readonly windowEvents?: number | undefined;
   /** Their JSON text, in bytes. Default 16 MiB. */
@@ -78,16 +73,10 @@ export interface Worker {
   status(): WorkerStatus;
 }
 
-/**
- * While memory is full the stream is held back after so many events, at most so many milliseconds:
- * a bus that keeps up is waited for, and with a slow one some 5,000 events a second are still taken.
- */
-const HOLD_AFTER_EVENTS = 256;
-const HOLD_MS = 50;
 const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
 
 export function createWorker(options: WorkerOptions): Worker {
-  const { source, bus, queue, pipeline, journal, stats, health, log, publish } = options;
+  const { source, bus, queue, pipeline, journal, stats, health, log } = options;
   const { sleep = realSleep, checkMs, backOff = BACK_OFF } = options;
   const { counts } = stats;
   const logDeadLetter = createRarely((events, eventId: string, { stage, code }: Failure) =>
@@ -102,7 +91,6 @@ export function createWorker(options: WorkerOptions): Worker {
   const reading = new AbortController();
   const running = new AbortController();
   let loops: Promise<unknown>[] = [];
-  let ingestedAtHold = 0;
 
   const backlog = createBacklog({
     journal,
@@ -112,14 +100,13 @@ export function createWorker(options: WorkerOptions): Worker {
   const groupCommit = createGroupCommit({
     journal,
     availability: journalAvailability,
+    stats,
     retryMs: backOff.baseMs,
-    onTaken(events, again) {
-      counts[again ? 'replayed' : 'ingested'] += events.length;
+    onTaken(events) {
       backlog.offer(events);
       transformLoop.wake();
     },
     onLetters: () => sender.wake(),
-    onWrite: (ms, events) => stats.spent('journal', ms, events),
   });
   const sender = createDeadLetterSender({
     journal,
@@ -135,22 +122,11 @@ export function createWorker(options: WorkerOptions): Worker {
   const publisher = createPublisher({
     bus,
     availability: availability('bus', 'The event bus'),
-    lingerMs: publish.lingerMs,
-    maxInFlight: publish.maxInFlight,
-    retry: {
-      maxRetries: publish.maxRetries,
-      baseMs: publish.retryBaseMs,
-      capMs: publish.retryMaxMs,
-    },
+    stats,
+    ...options.publish,
     onAccepted,
     onRefused: ({ event, entry, ...why }) =>
       giveUp(event, { ...why, stage: 'publish', transformed: entry }),
-    onRetry: (code) => stats.retried(code),
-    onCall(entries, ms) {
-      counts.busCalls += 1;
-      counts.busEntries += entries;
-      stats.spent('publish', ms, entries);
-    },
     checkMs,
     sleep,
   });
@@ -158,13 +134,18 @@ export function createWorker(options: WorkerOptions): Worker {
     backlog,
     pipeline,
     publisher,
+    stats,
     onRejected: giveUp,
-    onTransformed: (ms) => stats.spent('transform', ms, 1),
     backOff,
     log,
     sleep,
   });
-  const intake = createIntake({ pipeline, journal, groupCommit, stats });
+  const holdBack = createHoldBack({
+    memory: backlog,
+    isEmptying: () => publisher.open && !publisher.paused && !transformLoop.held,
+    commit: () => groupCommit.flush(),
+  });
+  const intake = createIntake({ pipeline, journal, groupCommit, stats, holdBack });
   const reader = createStreamReader({
     source,
     availability: availability('stream', 'The event stream'),
@@ -177,7 +158,7 @@ export function createWorker(options: WorkerOptions): Worker {
         log.warn(errorFacts(error), 'The subscription is not remembered across a restart');
       }
     },
-    onItems: (items, signal) => intake(items, signal) ?? makeWay(signal),
+    onItems: intake,
     retry: {
       baseMs: Math.min(backOff.baseMs, options.streamRetryMaxMs),
       capMs: options.streamRetryMaxMs,
@@ -213,16 +194,6 @@ export function createWorker(options: WorkerOptions): Worker {
     transformLoop.wake();
   }
 
-  /** Waiting a moment for room in memory is cheaper than reading events back from the disk. */
-  function makeWay(signal: AbortSignal): Promise<void> | undefined {
-    const taken = counts.ingested - ingestedAtHold;
-    if (taken < HOLD_AFTER_EVENTS || !backlog.crowded) return undefined;
-    if (!publisher.open || publisher.paused || transformLoop.held) return undefined;
-    groupCommit.flush();
-    ingestedAtHold = counts.ingested;
-    return backlog.whenRoomy(signal, HOLD_MS);
-  }
-
   /** Each part runs in a loop of its own, until its signal. */
   function run(
     name: string,
@@ -234,10 +205,9 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function drain(signal: AbortSignal): Promise<void> {
-    backlog.loading = false;
-    const isWorking = () =>
-      (backlog.waiting > 0 || transformLoop.busy) && publisher.open && !transformLoop.held;
-    while (isWorking()) await sleep(5, signal);
+    backlog.stopLoading();
+    publisher.beginDrain();
+    if (publisher.open) await transformLoop.drain(signal);
     await publisher.drain(signal);
     if (groupCommit.flush()) await sender.drain(signal);
   }
@@ -277,7 +247,7 @@ export function createWorker(options: WorkerOptions): Worker {
     pause() {
       if (state !== 'running') return;
       state = 'paused';
-      transformLoop.paused = true;
+      transformLoop.pause();
       publisher.pause();
       log.info('The worker is paused: events go to the journal only');
     },
@@ -285,7 +255,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (state !== 'paused') return;
       state = 'running';
       publisher.resume();
-      transformLoop.paused = false;
+      transformLoop.resume();
       log.info('The worker is resumed');
     },
     takeAgain(events) {

@@ -7,6 +7,7 @@ import {
   type PublisherOptions,
 } from '../../../../src/events/publish/publisher.ts';
 import type { TakenEvent } from '../../../../src/events/taken-event.ts';
+import { createPipelineStats } from '../../../../src/events/telemetry/pipeline-stats.ts';
 import { createAvailability } from '../../../../src/lib/health/availability.ts';
 import { createHealth } from '../../../../src/lib/health/health.ts';
 import { createLogger } from '../../../../src/lib/logger.ts';
@@ -110,7 +111,7 @@ export function events(count: number, prefix = 'event'): TransformedEvent[] {
 export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = {}) {
   const accepted: string[] = [];
   const refusals = new Map<string, string>();
-  const retries: string[] = [];
+  const stats = createPipelineStats();
   const lines: Record<string, unknown>[] = [];
   const log = createLogger({
     level: 'info',
@@ -124,12 +125,12 @@ export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = 
       reporter: health.dependency('bus'),
       log,
     }),
+    stats,
     lingerMs: 1,
     maxInFlight: 4,
     retry: { maxRetries: 3, baseMs: 2, capMs: 20 },
     onAccepted: (done) => void accepted.push(...done.map(({ eventId }) => eventId)),
     onRefused: ({ event, code }) => void refusals.set(event.eventId, code),
-    onRetry: (code) => void retries.push(code),
     ...options,
   });
   const stopping = new AbortController();
@@ -143,7 +144,7 @@ export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = 
     publisher,
     accepted,
     refusals,
-    retries,
+    stats,
     lines,
     health,
     add: (list: readonly TransformedEvent[]) => {
