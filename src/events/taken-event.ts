@@ -1,4 +1,4 @@
-import type { BusEntry, RawEvent } from './ports.ts';
+import type { BusEntry, DeadLetter, RawEvent } from './ports.ts';
 
 /** One taken event. */
 export interface TakenEvent {
@@ -8,8 +8,28 @@ export interface TakenEvent {
   readonly raw: RawEvent;
   /** When it was read from the stream, milliseconds since the epoch. */
   readonly takenAtMs: number;
-  /** Length of its JSON text, the measure of what it costs to keep it in memory. */
-  readonly bytes: number;
+  /** Length of its JSON text in UTF-16 units, the measure of what it costs to keep it in memory. */
+  readonly size: number;
   /** Given when a letter of the stage `publish` is replayed: it is published as it was transformed. */
   readonly entry: BusEntry | undefined;
+}
+
+/** Where taken events come from, and what becomes of them. */
+export interface EventSupply {
+  /** The next event to do; `undefined` = none at the moment. */
+  next(): TakenEvent | undefined;
+  /** Resolves when there may be a next one. */
+  whenNext(signal: AbortSignal): Promise<void>;
+  /** The bus has these. */
+  settle(events: readonly TakenEvent[]): void;
+  /** The letter is kept; only with it is the event settled. */
+  giveUp(event: TakenEvent, letter: DeadLetter): void;
+  /** Events in memory that nobody has asked for yet. */
+  readonly waiting: number;
+  /** Memory is nearly full, or some of what was taken is on disk only. */
+  readonly crowded: boolean;
+  /** Resolves when half of the memory is free and nothing is on disk only, or after `timeoutMs`. */
+  whenRoomy(signal: AbortSignal, timeoutMs: number): Promise<void>;
+  /** From now on `next` gives only what is in memory. */
+  stopLoading(): void;
 }

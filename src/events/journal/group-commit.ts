@@ -10,14 +10,8 @@ export interface GroupCommitOptions {
   /** Of the dependency `journal`. */
   readonly availability: Availability;
   readonly stats: PipelineStats;
-  /** How long an event waits for others to share its transaction, in milliseconds. Default 3. */
-  readonly groupMs?: number | undefined;
-  /** How long settled events and sent letters wait for theirs, in milliseconds. Default 50. */
-  readonly settleMs?: number | undefined;
-  /** So many events, or four times as many settlements, are written without waiting. Default 256. */
-  readonly groupSize?: number | undefined;
-  /** Between two tries while the disk refuses, in milliseconds. Default 1000. */
-  readonly retryMs?: number | undefined;
+  /** Between two tries while the disk refuses, in milliseconds. */
+  readonly retryMs: number;
   /** These are taken now: committed. */
   readonly onTaken: (events: readonly TakenEvent[]) => void;
   /** There are new letters on disk. */
@@ -54,9 +48,15 @@ export interface GroupCommit {
   stop(): void;
 }
 
+/** How long an event waits for others to share its transaction, in milliseconds. */
+const GROUP_MS = 3;
+/** How long settled events and sent letters wait for theirs, in milliseconds. */
+const SETTLE_MS = 50;
+/** So many events, or four times as many settlements, are written without waiting. */
+const GROUP_SIZE = 256;
+
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
-  const { journal, availability, stats, onTaken, onLetters } = options;
-  const { groupMs = 3, settleMs = 50, groupSize = 256, retryMs = 1000 } = options;
+  const { journal, availability, stats, retryMs, onTaken, onLetters } = options;
   const opened = createWakeup();
   let taken: EventToTake[] = [];
   let rows: NewEvent[] = [];
@@ -110,7 +110,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   /** While the disk refuses only the retry timer writes. */
   function wrote(waiting: number, waitMs: number): void {
     if (refused) return;
-    if (waiting >= groupSize) flush();
+    if (waiting >= GROUP_SIZE) flush();
     else schedule(waitMs);
   }
 
@@ -118,7 +118,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     take(event) {
       taken.push(event);
       rows.push(rowOf(event));
-      wrote(rows.length, groupMs);
+      wrote(rows.length, GROUP_MS);
     },
     takeAgain(events) {
       const again = events.map(rowOf);
@@ -128,16 +128,16 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     },
     settle(seq) {
       settled.push(seq);
-      wrote(settled.length / 4, settleMs);
+      wrote(settled.length / 4, SETTLE_MS);
     },
     giveUp(letter, seq) {
       letters.push(JSON.stringify(letter));
       if (seq !== undefined) settled.push(seq);
-      wrote(letters.length, settleMs);
+      wrote(letters.length, SETTLE_MS);
     },
     sent(letterSeqs) {
       sent.push(...letterSeqs);
-      wrote(0, settleMs);
+      wrote(0, SETTLE_MS);
     },
     flush,
     get open() {
@@ -173,7 +173,7 @@ function takenOf(
     eventId,
     raw: event,
     takenAtMs,
-    bytes: rows[index]?.raw.length ?? 0,
+    size: rows[index]?.raw.length ?? 0,
     entry,
   }));
 }

@@ -61,8 +61,8 @@ export interface Journal {
   write(change: JournalChange): number;
   /** Remembers the key, on disk with the next `write` that has it; false when it was seen before. */
   claim(key: string): boolean;
-  /** The unsettled events after `seq`, oldest first, until `limit` or `maxBytes` is reached. */
-  eventsAfter(seq: number, limit: number, maxBytes: number): JournalEvent[];
+  /** The unsettled events after `seq`, oldest first, until there are `limit` or their text has `maxSize` UTF-16 units. */
+  eventsAfter(seq: number, limit: number, maxSize: number): JournalEvent[];
   lettersAfter(seq: number, limit: number): JournalLetter[];
   recall(name: string): string | undefined;
   remember(name: string, value: string): void;
@@ -148,7 +148,7 @@ export function createJournal(options: JournalOptions): Journal {
       return firstSeq;
     },
     claim: (key) => seen.add(key),
-    eventsAfter(seq, limit, byteLimit) {
+    eventsAfter(seq, limit, maxSize) {
       const found: JournalEvent[] = [];
       let size = 0;
       for (const row of sql.eventsAfter.iterate(seq, limit)) {
@@ -161,7 +161,7 @@ export function createJournal(options: JournalOptions): Journal {
           entry: row['entry'] === null ? undefined : String(row['entry']),
         });
         size += raw.length;
-        if (size >= byteLimit) break;
+        if (size >= maxSize) break;
       }
       return found;
     },

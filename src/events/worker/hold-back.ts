@@ -1,13 +1,7 @@
-/** What keeps events in memory, and how full it is. */
-export interface EventMemory {
-  /** Nearly full, or some of what was taken is on disk only. */
-  readonly crowded: boolean;
-  /** Resolves when half of it is free and nothing is on disk only, or after `timeoutMs`. */
-  whenRoomy(signal: AbortSignal, timeoutMs: number): Promise<void>;
-}
+import type { EventSupply } from '../taken-event.ts';
 
 export interface HoldBackOptions {
-  readonly memory: EventMemory;
+  readonly supply: Pick<EventSupply, 'crowded' | 'whenRoomy'>;
   /** Whether memory empties at the moment; otherwise waiting for room is of no use. */
   readonly isEmptying: () => boolean;
   /** Puts into memory, or on disk only, what was taken last. */
@@ -28,14 +22,14 @@ const HOLD_AFTER_EVENTS = 256;
 const HOLD_MS = 50;
 
 export function createHoldBack(options: HoldBackOptions): HoldBack {
-  const { memory, isEmptying, commit } = options;
+  const { supply, isEmptying, commit } = options;
   let takenSince = 0;
 
   return (taken, signal) => {
     takenSince += taken;
-    if (takenSince < HOLD_AFTER_EVENTS || !memory.crowded || !isEmptying()) return undefined;
+    if (takenSince < HOLD_AFTER_EVENTS || !supply.crowded || !isEmptying()) return undefined;
     takenSince = 0;
     commit();
-    return memory.whenRoomy(signal, HOLD_MS);
+    return supply.whenRoomy(signal, HOLD_MS);
   };
 }

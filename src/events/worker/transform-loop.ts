@@ -2,14 +2,13 @@ import { coerceError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { fullJitterMs, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
-import type { Backlog } from '../journal/backlog.ts';
 import type { Pipeline, Processed } from '../pipeline/pipeline.ts';
 import type { Publisher } from '../publish/publisher.ts';
-import type { TakenEvent } from '../taken-event.ts';
+import type { EventSupply, TakenEvent } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 
 export interface TransformLoopOptions {
-  readonly backlog: Pick<Backlog, 'next' | 'waiting'>;
+  readonly supply: Pick<EventSupply, 'next' | 'whenNext' | 'waiting'>;
   readonly pipeline: Pick<Pipeline, 'process'>;
   readonly publisher: Pick<Publisher, 'add' | 'room' | 'whenRoom'>;
   readonly stats: PipelineStats;
@@ -20,10 +19,8 @@ export interface TransformLoopOptions {
   readonly sleep: Sleep;
 }
 
-/** Takes events from the backlog, in their order, as far ahead as the publisher has room. */
+/** Takes events from the supply, in their order, as far ahead as the publisher has room. */
 export interface TransformLoop {
-  /** There may be something to do. */
-  wake(): void;
   /** Takes no more events; the one under way goes on to the publisher. */
   pause(): void;
   resume(): void;
@@ -38,11 +35,11 @@ export interface TransformLoop {
 const YIELD_AFTER_MS = 4;
 
 export function createTransformLoop(options: TransformLoopOptions): TransformLoop {
-  const { backlog, pipeline, publisher, stats, onRejected, backOff, log, sleep } = options;
-  const work = createWakeup();
+  const { supply, pipeline, publisher, stats, onRejected, backOff, log, sleep } = options;
+  const resumed = createWakeup();
   const resting = createWakeup();
   let paused = false;
-  /** An event is between backlog and publisher. */
+  /** An event is between supply and publisher. */
   let busy = false;
   let held = false;
 
@@ -85,16 +82,15 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
     }
   }
 
-  const isWorking = () => (backlog.waiting > 0 || busy) && !held;
+  const isWorking = () => (supply.waiting > 0 || busy) && !held;
 
   return {
-    wake: () => work.wake(),
     pause() {
       paused = true;
     },
     resume() {
       paused = false;
-      work.wake();
+      resumed.wake();
     },
     get held() {
       return held;
@@ -104,10 +100,10 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
       for (;;) {
         busy = false;
         if (!publisher.room) await publisher.whenRoom(signal);
-        const event = paused ? undefined : backlog.next();
+        const event = paused ? undefined : supply.next();
         if (event === undefined) {
           resting.wake();
-          await work.wait(signal);
+          await (paused ? resumed.wait(signal) : supply.whenNext(signal));
           continue;
         }
         busy = true;

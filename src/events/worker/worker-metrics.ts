@@ -12,11 +12,6 @@ export interface PipelineMetricsOptions {
   readonly reader: StreamReader;
 }
 
-export interface PipelineMetrics {
-  /** An event was accepted so long after it was taken, in milliseconds. */
-  published(latencyMs: number): void;
-}
-
 const COUNTERS: readonly (readonly [keyof PipelineCounts, string])[] = [
   ['received', 'Events read from the stream'],
   ['ingested', 'Events that matched the filter and were committed to the journal'],
@@ -29,7 +24,7 @@ const COUNTERS: readonly (readonly [keyof PipelineCounts, string])[] = [
 ];
 
 /** Publishes the numbers of the pipeline; they are read when somebody scrapes, not when they change. */
-export function createPipelineMetrics(options: PipelineMetricsOptions): PipelineMetrics {
+export function registerPipelineMetrics(options: PipelineMetricsOptions): void {
   const { stats, journal, publisher, reader } = options;
   const registers = [options.registry];
 
@@ -127,12 +122,13 @@ export function createPipelineMetrics(options: PipelineMetricsOptions): Pipeline
     'Age of the event that was read last, when it was read',
     () => stats.lagMs / 1000,
   );
+}
 
-  const latency = new Histogram({
+export function createLatencyMetric(registry: Registry): Histogram {
+  return new Histogram({
     name: 'pipeline_latency_seconds',
     help: 'From taken to accepted by the bus',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
-    registers,
+    registers: [registry],
   });
-  return { published: (latencyMs) => latency.observe(latencyMs / 1000) };
 }

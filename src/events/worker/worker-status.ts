@@ -1,15 +1,9 @@
-import type { DeadLetterSender } from '../dead-letters/letter-sender.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { Publisher } from '../publish/publisher.ts';
 import { type PipelineStats, summarize } from '../telemetry/pipeline-stats.ts';
-import type { StreamReader } from './stream-reader.ts';
-import type { TransformLoop } from './transform-loop.ts';
+import type { WorkerParts } from './worker-parts.ts';
 
-export interface WorkerParts {
-  readonly reader: StreamReader;
-  readonly transformLoop: TransformLoop;
-  readonly publisher: Publisher;
-  readonly sender: DeadLetterSender;
+export interface DescribedWorker
+  extends Pick<WorkerParts, 'reader' | 'transformLoop' | 'publisher' | 'sender'> {
   readonly journal: Journal;
   readonly stats: PipelineStats;
 }
@@ -20,7 +14,7 @@ export interface WorkerStatus {
 }
 
 /** A snapshot for `/status`, made of plain JSON values. */
-export function describeWorker(state: string, parts: WorkerParts): WorkerStatus {
+export function describeWorker(state: string, parts: DescribedWorker): WorkerStatus {
   const { reader, transformLoop, publisher, sender, journal, stats } = parts;
   const { busCalls, busEntries } = stats.counts;
   return {

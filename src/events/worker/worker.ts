@@ -1,54 +1,13 @@
 import { BridgeError } from '../../errors.ts';
-import { createAvailability, errorFacts } from '../../lib/health/availability.ts';
-import type { Health } from '../../lib/health/health.ts';
-import type { Logger } from '../../lib/logger.ts';
-import type { Registry } from '../../lib/metrics.ts';
-import { createRarely } from '../../lib/rarely.ts';
-import { sleep as realSleep, type Sleep } from '../../lib/retry.ts';
-import { type Failure, letterOf } from '../dead-letters/letter.ts';
-import { createDeadLetterSender } from '../dead-letters/letter-sender.ts';
-import { createBacklog } from '../journal/backlog.ts';
-import { createGroupCommit, type EventToTake } from '../journal/group-commit.ts';
-import type { Journal } from '../journal/journal.ts';
-import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { DeadLetterQueue, EventBus, EventSource } from '../ports.ts';
-import { createPublisher, type PublisherOptions } from '../publish/publisher.ts';
-import type { TakenEvent } from '../taken-event.ts';
-import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
-import { createHoldBack } from './hold-back.ts';
-import { createIntake } from './intake.ts';
+import { sleep as realSleep } from '../../lib/retry.ts';
+import type { EventToTake } from '../journal/group-commit.ts';
 import { keepRunning } from './keep-running.ts';
-import { createStreamReader } from './stream-reader.ts';
-import { createTransformLoop } from './transform-loop.ts';
-import { createPipelineMetrics } from './worker-metrics.ts';
+import { createWorkerParts, type WorkerPartsOptions } from './worker-parts.ts';
 import { describeWorker, type WorkerStatus } from './worker-status.ts';
 
-export interface WorkerOptions {
-  readonly source: EventSource;
-  readonly bus: EventBus;
-  readonly queue: DeadLetterQueue;
-  readonly pipeline: Pipeline;
-  /** Closed by its owner, after `stop`. */
-  readonly journal: Journal;
-  readonly stats: PipelineStats;
-  readonly health: Health;
-  readonly registry: Registry;
-  readonly log: Logger;
-  /** Use this subscription and never create one. */
-  readonly subscriptionId?: string | undefined;
-  /** Upper bound of the back-off between connections to the stream, in milliseconds. */
-  readonly streamRetryMaxMs: number;
-  readonly publish: Pick<PublisherOptions, 'lingerMs' | 'maxInFlight' | 'retry'>;
-  /** Events in memory at once; more wait in the journal. Default 2000. */
-  readonly windowEvents?: number | undefined;
-  /** Their JSON text, in bytes. Default 16 MiB. */
-  readonly windowBytes?: number | undefined;
-  /** How often bus and queue are checked while all is well, in milliseconds. Default one minute. */
-  readonly checkMs?: number | undefined;
-  /** Bounds of every other back-off: queue, schema, disk. Default 1 s to 30 s. */
-  readonly backOff?: { readonly baseMs: number; readonly capMs: number } | undefined;
-  readonly sleep?: Sleep | undefined;
-}
+/** Back-off: 1 s to 30 s by default. */
+export type WorkerOptions = Omit<WorkerPartsOptions, 'backOff' | 'sleep'> &
+  Partial<Pick<WorkerPartsOptions, 'backOff' | 'sleep'>>;
 
 export type WorkerState = 'stopped' | 'running' | 'paused' | 'stopping';
 
@@ -76,123 +35,13 @@ export interface Worker {
 const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
 
 export function createWorker(options: WorkerOptions): Worker {
-  const { source, bus, queue, pipeline, journal, stats, health, log } = options;
-  const { sleep = realSleep, checkMs, backOff = BACK_OFF } = options;
-  const { counts } = stats;
-  const logDeadLetter = createRarely((events, eventId: string, { stage, code }: Failure) =>
-    log.warn({ eventId, stage, code, events }, 'Events became dead letters'),
-  );
-  const availability = (name: string, what: string) =>
-    createAvailability({ what, reporter: health.dependency(name), log });
-  const journalAvailability = availability('journal', 'The event journal');
-  journalAvailability.up();
-
+  const { journal, stats, log, backOff = BACK_OFF, sleep = realSleep } = options;
+  const parts = createWorkerParts({ ...options, backOff, sleep });
+  const { reader, groupCommit, supply, transformLoop, publisher, sender } = parts;
   let state: WorkerState = 'stopped';
   const reading = new AbortController();
   const running = new AbortController();
   let loops: Promise<unknown>[] = [];
-
-  const backlog = createBacklog({
-    journal,
-    maxEvents: options.windowEvents ?? 2000,
-    maxBytes: options.windowBytes ?? 16 * 1024 * 1024,
-  });
-  const groupCommit = createGroupCommit({
-    journal,
-    availability: journalAvailability,
-    stats,
-    retryMs: backOff.baseMs,
-    onTaken(events) {
-      backlog.offer(events);
-      transformLoop.wake();
-    },
-    onLetters: () => sender.wake(),
-  });
-  const sender = createDeadLetterSender({
-    journal,
-    queue,
-    availability: availability('queue', 'The dead-letter queue'),
-    log,
-    onSent: (seqs) => groupCommit.sent(seqs),
-    flush: () => groupCommit.flush(),
-    retry: backOff,
-    checkMs,
-    sleep,
-  });
-  const publisher = createPublisher({
-    bus,
-    availability: availability('bus', 'The event bus'),
-    stats,
-    ...options.publish,
-    onAccepted,
-    onRefused: ({ event, entry, ...why }) =>
-      giveUp(event, { ...why, stage: 'publish', transformed: entry }),
-    checkMs,
-    sleep,
-  });
-  const transformLoop = createTransformLoop({
-    backlog,
-    pipeline,
-    publisher,
-    stats,
-    onRejected: giveUp,
-    backOff,
-    log,
-    sleep,
-  });
-  const holdBack = createHoldBack({
-    memory: backlog,
-    isEmptying: () => publisher.open && !publisher.paused && !transformLoop.held,
-    commit: () => groupCommit.flush(),
-  });
-  const intake = createIntake({ pipeline, journal, groupCommit, stats, holdBack });
-  const reader = createStreamReader({
-    source,
-    availability: availability('stream', 'The event stream'),
-    subscriptionId: options.subscriptionId,
-    recall: () => journal.recall('subscription'),
-    remember(id) {
-      try {
-        journal.remember('subscription', id);
-      } catch (error) {
-        log.warn(errorFacts(error), 'The subscription is not remembered across a restart');
-      }
-    },
-    onItems: intake,
-    retry: {
-      baseMs: Math.min(backOff.baseMs, options.streamRetryMaxMs),
-      capMs: options.streamRetryMaxMs,
-    },
-    sleep,
-  });
-  const metrics = createPipelineMetrics({
-    registry: options.registry,
-    stats,
-    journal,
-    publisher,
-    reader,
-  });
-
-  function onAccepted(events: readonly TakenEvent[]): void {
-    const nowMs = Date.now();
-    counts.published += events.length;
-    for (const event of events) {
-      const latencyMs = Math.max(0, nowMs - event.takenAtMs);
-      stats.latency.add(latencyMs);
-      metrics.published(latencyMs);
-      groupCommit.settle(event.seq);
-      backlog.release(event);
-    }
-    transformLoop.wake();
-  }
-
-  function giveUp(event: TakenEvent, why: Failure): void {
-    counts.failed += 1;
-    groupCommit.giveUp(letterOf(event, why, pipeline.versions), event.seq);
-    logDeadLetter(event.eventId, why);
-    backlog.release(event);
-    transformLoop.wake();
-  }
 
   /** Each part runs in a loop of its own, until its signal. */
   function run(
@@ -205,7 +54,7 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function drain(signal: AbortSignal): Promise<void> {
-    backlog.stopLoading();
+    supply.stopLoading();
     publisher.beginDrain();
     if (publisher.open) await transformLoop.drain(signal);
     await publisher.drain(signal);
@@ -276,7 +125,6 @@ export function createWorker(options: WorkerOptions): Worker {
     get state() {
       return state;
     },
-    status: () =>
-      describeWorker(state, { reader, transformLoop, publisher, sender, journal, stats }),
+    status: () => describeWorker(state, { ...parts, journal, stats }),
   };
 }

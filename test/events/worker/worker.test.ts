@@ -331,6 +331,23 @@ describe('life', () => {
     expect(journal.events).toBe(5);
   });
 
+  test('a bus that goes away during the stop ends it long before its bound', async () => {
+    const sandbox = await sandboxForTest();
+    const { worker, journal, stats } = await workerOn(sandbox);
+    worker.start();
+    await until(() => expect(worker.status().worker['bus']).toMatchObject({ open: true }));
+    sandbox.faults.add({ target: 'aws.events.PutEvents', status: 503 });
+    sandbox.emit([...interactions(600), interaction({ createdTime: 'never' })]);
+    await until(() => expect(stats.counts.ingested).toBe(601));
+
+    const startedMs = Date.now();
+    await worker.stop(AbortSignal.timeout(12_000));
+    expect(Date.now() - startedMs).toBeLessThan(10_000);
+    expect(stats.counts).toMatchObject({ published: 0, failed: 1 });
+    expect(journal).toMatchObject({ events: 600, letters: 0 });
+    expect(sandbox.cloud.deadLetters()).toHaveLength(1);
+  });
+
   test('starts while Genesys and AWS are away, and catches up when they are back', async () => {
     const sandbox = await sandboxForTest();
     sandbox.faults.add({ id: 'all', target: '*', status: 503 });

@@ -93,7 +93,7 @@ export function takenEvent(name: string, bytes = 10): TransformedEvent {
     eventId: name,
     raw: {},
     takenAtMs: 0,
-    bytes,
+    size: bytes,
     entry: {
       source: 's',
       detailType: 't',

@@ -1,0 +1,56 @@
+import type { Logger } from '../../lib/logger.ts';
+import type { Histogram } from '../../lib/metrics.ts';
+import { createRarely } from '../../lib/rarely.ts';
+import { type Failure, letterOf } from '../dead-letters/letter.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { Refusal } from '../publish/publisher.ts';
+import type { EventSupply, TakenEvent } from '../taken-event.ts';
+import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
+
+export interface OutcomesOptions {
+  readonly supply: Pick<EventSupply, 'settle' | 'giveUp'>;
+  readonly pipeline: Pick<Pipeline, 'versions'>;
+  readonly stats: PipelineStats;
+  /** From taken to accepted, in seconds. */
+  readonly latency: Histogram;
+  readonly log: Logger;
+}
+
+/** The end of a taken event: counted, and told to where the event came from. */
+export interface Outcomes {
+  /** The bus has these. */
+  readonly accepted: (events: readonly TakenEvent[]) => void;
+  /** The bus does not take it, ever. */
+  readonly refused: (refusal: Refusal) => void;
+  /** The pipeline does not let it pass. */
+  readonly rejected: (event: TakenEvent, why: Failure) => void;
+}
+
+export function createOutcomes(options: OutcomesOptions): Outcomes {
+  const { supply, pipeline, stats, latency, log } = options;
+  const logDeadLetter = createRarely((events, eventId: string, { stage, code }: Failure) =>
+    log.warn({ eventId, stage, code, events }, 'Events became dead letters'),
+  );
+
+  function giveUp(event: TakenEvent, why: Failure): void {
+    stats.counts.failed += 1;
+    supply.giveUp(event, letterOf(event, why, pipeline.versions));
+    logDeadLetter(event.eventId, why);
+  }
+
+  return {
+    accepted(events) {
+      const nowMs = Date.now();
+      stats.counts.published += events.length;
+      for (const { takenAtMs } of events) {
+        const latencyMs = Math.max(0, nowMs - takenAtMs);
+        stats.latency.add(latencyMs);
+        latency.observe(latencyMs / 1000);
+      }
+      supply.settle(events);
+    },
+    refused: ({ event, entry, ...why }) =>
+      giveUp(event, { ...why, stage: 'publish', transformed: entry }),
+    rejected: giveUp,
+  };
+}
