@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request } from 'undici';
+import { onAbort } from '../lib/on-abort.ts';
 
 /** All in milliseconds. */
 export interface RequestTimeouts {
@@ -149,14 +150,14 @@ function linkedAbort(outer: AbortSignal | undefined, ms: number) {
     ms,
   );
   if (outer?.aborted === true) follow();
-  else outer?.addEventListener('abort', follow, { once: true });
+  const forget = onAbort(outer, follow);
   const stopClock = () => clearTimeout(timer);
   return {
     signal: controller.signal,
     stopClock,
     release: () => {
       stopClock();
-      outer?.removeEventListener('abort', follow);
+      forget();
     },
   };
 }

@@ -1,3 +1,5 @@
+import { onAbort } from './on-abort.ts';
+
 /** Waits for `promise`, or until `signal` aborts; the work behind the promise goes on. */
 export async function abortable<T>(
   promise: Promise<T>,
@@ -7,11 +9,10 @@ export async function abortable<T>(
   if (signal.aborted) promise.catch(() => undefined);
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
+  const forget = onAbort(signal, () => aborted.reject(signal.reason as Error));
   try {
     return await Promise.race([promise, aborted.promise]);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    forget();
   }
 }

@@ -1,3 +1,5 @@
+import { onAbort } from './on-abort.ts';
+
 /** Lets one loop sleep until another part has something for it. */
 export interface Wakeup {
   wake(): void;
@@ -15,8 +17,7 @@ export function createWakeup(): Wakeup {
     async wait(signal, timeoutMs) {
       signal.throwIfAborted();
       const woken = Promise.withResolvers<void>();
-      const onAbort = () => woken.reject(signal.reason as Error);
-      signal.addEventListener('abort', onAbort, { once: true });
+      const forget = onAbort(signal, () => woken.reject(signal.reason as Error));
       sleepers.add(woken.resolve);
       const timer = timeoutMs === undefined ? undefined : setTimeout(woken.resolve, timeoutMs);
       try {
@@ -24,7 +25,7 @@ export function createWakeup(): Wakeup {
       } finally {
         clearTimeout(timer);
         sleepers.delete(woken.resolve);
-        signal.removeEventListener('abort', onAbort);
+        forget();
       }
     },
   };

@@ -1,9 +1,7 @@
 import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { BridgeError } from '../../errors.ts';
-import { makeFolder } from '../../lib/files/make-folder.ts';
+import { openSqliteFile } from '../../lib/files/sqlite-file.ts';
 import type { AttributeUpdate } from '../ports.ts';
 
 /**
@@ -106,19 +104,16 @@ interface Store {
 }
 
 function openStore({ path, maxRows }: FingerprintOptions): Store {
-  const database = guard(path, () => {
-    makeFolder(dirname(path));
-    const opened = new DatabaseSync(path, { timeout: 1000 });
-    // FULL: a removal must survive a power cut, or a wrong fingerprint would come back.
-    opened.exec(`
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = FULL;
-      PRAGMA locking_mode = EXCLUSIVE;
+  const file = guard(path, () => {
+    // Its removals survive a power cut, or a wrong fingerprint would come back.
+    const opened = openSqliteFile(path, { busyTimeoutMs: 1000 });
+    opened.database.exec(`
       CREATE TABLE IF NOT EXISTS fingerprints
         (seq INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL);
     `);
     return opened;
   });
+  const { database } = file;
   const select = database.prepare('SELECT value FROM fingerprints WHERE key = ?');
   const remove = database.prepare('DELETE FROM fingerprints WHERE key = ?');
   const insert = database.prepare('INSERT INTO fingerprints (key, value) VALUES (?, ?)');
@@ -128,17 +123,7 @@ function openStore({ path, maxRows }: FingerprintOptions): Store {
   let rows = Number(database.prepare('SELECT count(*) AS n FROM fingerprints').get()?.['n']);
 
   function transaction(change: () => number): void {
-    guard(path, () => {
-      database.exec('BEGIN IMMEDIATE');
-      try {
-        const added = change();
-        database.exec('COMMIT');
-        rows += added;
-      } catch (error) {
-        if (database.isTransaction) database.exec('ROLLBACK');
-        throw error;
-      }
-    });
+    rows += guard(path, () => file.transaction(change));
   }
 
   return {
@@ -165,7 +150,7 @@ function openStore({ path, maxRows }: FingerprintOptions): Store {
         return excess > 0 ? added - Number(trim.run(excess).changes) : added;
       });
     },
-    close: () => database.close(),
+    close: () => file.close(),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { HttpHandler } from '@smithy/core/protocols';
+import { onAbort } from '../../lib/on-abort.ts';
 import { type AwsCall, awsFailure } from './failure.ts';
 import { createHttpHandler } from './http-handler.ts';
 import { createSha256 } from './sha256.ts';
@@ -46,8 +47,7 @@ export function createConnection(
         own.abort(reason);
         reject(reason);
       };
-      const onAbort = () => interrupt(signal?.reason);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const forget = onAbort(signal, () => interrupt(signal?.reason));
       const timer = setTimeout(() => {
         const text = `no answer within ${options.requestTimeoutMs} ms`;
         interrupt(new DOMException(text, 'TimeoutError'));
@@ -59,7 +59,7 @@ export function createConnection(
         throw awsFailure(error, call);
       } finally {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
+        forget();
       }
     },
     close: () => requestHandler.destroy(),

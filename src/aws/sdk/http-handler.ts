@@ -5,6 +5,7 @@ import {
   HttpResponse,
 } from '@smithy/core/protocols';
 import { Agent, type Dispatcher } from 'undici';
+import { onAbort } from '../../lib/on-abort.ts';
 
 export interface HttpHandlerOptions {
   /** Requests at once to one host; more wait here, without a bound. */
@@ -51,16 +52,16 @@ export function createHttpHandler(options: HttpHandlerOptions): HttpHandler & { 
             reject(error);
           },
         );
-        const onAbort = () => exchange.cancel(asError(signal?.reason));
+        const cancel = () => exchange.cancel(asError(signal?.reason));
         const timer = setTimeout(() => {
           exchange.cancel(timedOut(options.requestTimeoutMs));
         }, options.requestTimeoutMs);
+        const forget = onAbort(signal, cancel);
         const release = () => {
           clearTimeout(timer);
-          signal?.removeEventListener('abort', onAbort);
+          forget();
         };
-        signal?.addEventListener('abort', onAbort, { once: true });
-        if (signal?.aborted === true) onAbort();
+        if (signal?.aborted === true) cancel();
         else agent.dispatch(optionsOf(request), exchange);
       });
     },

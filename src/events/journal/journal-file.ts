@@ -1,7 +1,6 @@
-import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { ConfigError, coerceError } from '../../errors.ts';
-import { makeFolder } from '../../lib/files/make-folder.ts';
+import { openSqliteFile, type SqliteFile } from '../../lib/files/sqlite-file.ts';
 
 /** "IBJ1": marks the file as ours. */
 const APPLICATION_ID = 0x49_42_4a_31;
@@ -34,46 +33,46 @@ const WAY_OUT =
  * @throws ConfigError `journal_in_use`, `journal_foreign`, `journal_damaged`,
  *   `journal_version_unknown` or `journal_unwritable`; never starts from zero over a file.
  */
-export function openJournalFile(path: string, busyTimeoutMs: number): DatabaseSync {
-  let database: DatabaseSync | undefined;
+export function openJournalFile(path: string, busyTimeoutMs: number): SqliteFile {
+  let file: SqliteFile | undefined;
   try {
-    makeFolder(dirname(path));
-    database = new DatabaseSync(path, { timeout: busyTimeoutMs });
-    database.exec('PRAGMA locking_mode = EXCLUSIVE');
-    prepare(database, path);
-    return database;
+    file = openSqliteFile(path, {
+      busyTimeoutMs,
+      inspect: (database) => inspect(database, path),
+    });
+    prepare(file.database, path);
+    return file;
   } catch (error) {
-    database?.close();
+    file?.close();
     throw error instanceof ConfigError ? error : explain(error, path);
   }
 }
 
-function prepare(database: DatabaseSync, path: string): void {
-  const pragma = (name: string) =>
-    Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0] as unknown;
-  const isNew = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
-
-  if (!isNew && pragma('application_id') !== APPLICATION_ID) {
+function inspect(database: DatabaseSync, path: string): void {
+  if (isNew(database)) return;
+  if (pragma(database, 'application_id') !== APPLICATION_ID) {
     throw new ConfigError(
       [`JOURNAL_PATH: ${path} is a database of another application. ${WAY_OUT}`],
       { code: 'journal_foreign' },
     );
   }
-  if (!isNew && pragma('user_version') !== LAYOUT_VERSION) {
+  const version = pragma(database, 'user_version');
+  if (version !== LAYOUT_VERSION) {
     throw new ConfigError(
       [
-        `JOURNAL_PATH: ${path} has the layout version ${String(pragma('user_version'))}; this service ` +
+        `JOURNAL_PATH: ${path} has the layout version ${String(version)}; this service ` +
           `knows ${LAYOUT_VERSION}. Use the version of the service that wrote it. ${WAY_OUT}`,
       ],
       { code: 'journal_version_unknown' },
     );
   }
+}
 
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+function prepare(database: DatabaseSync, path: string): void {
   database.exec('PRAGMA journal_size_limit = 16777216');
   // The lock is taken by the first write and then kept.
-  database.exec(`BEGIN EXCLUSIVE; ${isNew ? LAYOUT : ''} COMMIT`);
-  const verdict = pragma('quick_check(1)');
+  database.exec(`BEGIN EXCLUSIVE; ${isNew(database) ? LAYOUT : ''} COMMIT`);
+  const verdict = pragma(database, 'quick_check(1)');
   if (verdict !== 'ok') {
     throw new ConfigError([`JOURNAL_PATH: ${path} is damaged: ${String(verdict)}. ${WAY_OUT}`], {
       code: 'journal_damaged',
@@ -81,10 +80,18 @@ function prepare(database: DatabaseSync, path: string): void {
   }
 }
 
-/** SQLite's primary result codes: https://sqlite.org/rescode.html */
-export const SQLITE = { busy: 5, corrupt: 11, notADatabase: 26 } as const;
+function isNew(database: DatabaseSync): boolean {
+  return database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
+}
 
-export function sqliteCode(error: unknown): number | undefined {
+function pragma(database: DatabaseSync, name: string): unknown {
+  return Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0];
+}
+
+/** SQLite's primary result codes: https://sqlite.org/rescode.html */
+const SQLITE = { busy: 5, corrupt: 11, notADatabase: 26 } as const;
+
+function sqliteCode(error: unknown): number | undefined {
   return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
     ? error.errcode & 0xff
     : undefined;

@@ -83,10 +83,10 @@ const BYTES_PER_KEY = 128;
 /** @throws ConfigError when the file is in use, foreign, damaged or cannot be written. */
 export function createJournal(options: JournalOptions): Journal {
   const { path, maxBytes, maxRows, now = Date.now } = options;
-  const database = openJournalFile(path, options.busyTimeoutMs ?? 5000);
+  const file = openJournalFile(path, options.busyTimeoutMs ?? 5000);
   const dedupeRows = Math.min(options.dedupeRows, Math.floor(maxBytes / 4 / BYTES_PER_KEY));
 
-  const sql = prepareStatements(database);
+  const sql = prepareStatements(file.database);
   const seen = createSeenWindow(dedupeRows);
   for (const { key } of sql.allSeen.iterate()) seen.add(String(key));
 
@@ -103,11 +103,8 @@ export function createJournal(options: JournalOptions): Journal {
 
   function transaction(work: () => void): void {
     try {
-      sql.begin.run();
-      work();
-      sql.commit.run();
+      file.transaction(work);
     } catch (error) {
-      if (database.isOpen && database.isTransaction) sql.rollback.run();
       const cause = coerceError(error);
       throw new BridgeError(`The journal ${path} cannot be written: ${cause.message}`, {
         code: 'journal_cannot_write',
@@ -197,16 +194,13 @@ export function createJournal(options: JournalOptions): Journal {
     get oldestLetterAgeMs() {
       return letters === 0 ? 0 : Math.max(0, now() - number(sql.oldestLetter.get()));
     },
-    close: () => database.close(),
+    close: () => file.close(),
   };
 }
 
 function prepareStatements(database: DatabaseSync) {
   const sql = (text: string) => database.prepare(text);
   return {
-    begin: sql('BEGIN IMMEDIATE'),
-    commit: sql('COMMIT'),
-    rollback: sql('ROLLBACK'),
     addEvent: sql(
       'INSERT INTO events (seq, event_id, taken_at, raw, entry) VALUES (?, ?, ?, ?, ?)',
     ),

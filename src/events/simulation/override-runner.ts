@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { extname } from 'node:path';
 import { BridgeError } from '../../errors.ts';
+import { onAbort } from '../../lib/on-abort.ts';
+import { createSemaphore } from '../../lib/semaphore.ts';
 import type { OverrideAnswer, OverrideJob } from './override-child.ts';
 import type { StageResults } from './simulate.ts';
 
@@ -35,55 +37,31 @@ export interface OverrideRunner {
 const START_TIMEOUT_MS = 15_000;
 
 export function createOverrideRunner(options: OverrideRunnerOptions): OverrideRunner {
-  const concurrency = options.concurrency ?? 2;
-  const maxWaiting = options.maxWaiting ?? 8;
-  const stopping = new AbortController();
-  const waiting: (() => void)[] = [];
-  const running = new Set<Promise<unknown>>();
-  let turns = 0;
-
-  async function takeTurn(signal: AbortSignal): Promise<void> {
-    if (turns < concurrency) {
-      turns += 1;
-      return;
-    }
-    if (waiting.length >= maxWaiting) {
-      throw new BridgeError(
-        `${waiting.length} simulations with a configuration of their own are waiting already; try again shortly`,
+  const semaphore = createSemaphore({
+    places: options.concurrency ?? 2,
+    maxWaiting: options.maxWaiting ?? 8,
+    refusal: (waiting) =>
+      new BridgeError(
+        `${waiting} simulations with a configuration of their own are waiting already; try again shortly`,
         { code: 'simulation_busy', kind: 'retry' },
-      );
-    }
-    const turn = Promise.withResolvers<void>();
-    const leave = () => {
-      waiting.splice(waiting.indexOf(turn.resolve), 1);
-      turn.reject(signal.reason as Error);
-    };
-    waiting.push(turn.resolve);
-    signal.addEventListener('abort', leave, { once: true });
-    await turn.promise;
-    signal.removeEventListener('abort', leave);
-  }
-
-  function passTurn(): void {
-    const next = waiting.shift();
-    if (next === undefined) turns -= 1;
-    else next();
-  }
+      ),
+  });
+  const stopping = new AbortController();
+  const running = new Set<Promise<unknown>>();
 
   return {
     async run(job, caller) {
       const signal = AbortSignal.any([caller, stopping.signal]);
-      signal.throwIfAborted();
-      await takeTurn(signal);
-      const work = runInChild(job, options, signal);
-      const settled = work.catch(() => undefined);
-      running.add(settled);
-      try {
-        return await work;
-      } finally {
-        running.delete(settled);
-        passTurn();
-      }
+      return semaphore.run(async () => {
+        const work = runInChild(job, options, signal);
+        const settled = work.catch(() => undefined);
+        running.add(settled);
+        try {
+          return await work;
+        } finally {
+          running.delete(settled);
+        }
+      }, signal);
     },
     async stop() {
       stopping.abort(
@@ -111,7 +89,7 @@ async function runInChild(
   });
   const exited = endOf(child);
   const kill = () => child.kill('SIGKILL');
-  signal.addEventListener('abort', kill, { once: true });
+  const forget = onAbort(signal, kill);
   let timer = setTimeout(kill, START_TIMEOUT_MS);
   try {
     const ready = await answerOf(child, exited);
@@ -131,7 +109,7 @@ async function runInChild(
     return resultsOf(answer, options.memoryBytes);
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', kill);
+    forget();
     kill();
     await exited;
     // Whatever the child had to say, nobody is there any more.

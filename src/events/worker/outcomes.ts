@@ -3,7 +3,7 @@ import type { Histogram } from '../../lib/metrics.ts';
 import { createRarely } from '../../lib/rarely.ts';
 import { type Failure, letterOf } from '../dead-letters/letter.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { Refusal } from '../publish/publisher.ts';
+import type { Refusal } from '../publish/delivery.ts';
 import type { EventSupply, TakenEvent } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -77,6 +77,12 @@ describe('what is written', () => {
     expect(again.lettersAfter(0, 10)).toMatchObject([{ seq: 1, body: '{"of":"a"}' }]);
     again.write({ sent: [1] });
     expect(again.letters).toBe(0);
+  });
+
+  test('what it keeps of events can be read by its owner only', async () => {
+    const path = await freshPath();
+    openJournal(path).write({ take: [event('a')] });
+    for (const file of [path, `${path}-wal`]) expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
   test('remembers names', async () => {
@@ -277,6 +283,7 @@ describe('a file that must not be touched', () => {
         stdio: ['ignore', 'ignore', 'pipe'],
       },
     );
+    onTestFinished(() => void other.kill('SIGKILL'));
     let complaint = '';
     other.stderr.on('data', (text: Buffer) => {
       complaint += text.toString();

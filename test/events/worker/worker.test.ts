@@ -307,7 +307,7 @@ describe('life', () => {
     const { worker, journal, stats } = await workerOn(sandbox);
     worker.start();
     await until(() => expect(worker.status().worker['bus']).toMatchObject({ open: true }));
-    sandbox.faults.add({ target: 'aws.events.PutEvents', latencyMs: 300 });
+    sandbox.faults.add({ target: 'aws.events.PutEvents', latencyMs: 1000 });
     sandbox.emit(interactions(5));
     await until(() => expect(worker.status().worker['bus']).toMatchObject({ inFlight: 1 }));
     worker.pause();
