@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import {
-  createAttributeDefiner,
   parseAttributes,
+  startAttributeDefiner,
 } from '../attributes/definitions/define-attributes.ts';
 import { createInheritance } from '../attributes/definitions/inheritance.ts';
 import { createPermissionCheck } from '../attributes/definitions/permission-check.ts';
@@ -26,6 +26,7 @@ import { mapRoute } from '../http/routes/map/map-route.ts';
 import { reportRoute } from '../http/routes/report/report-route.ts';
 import { createCache } from '../lib/cache.ts';
 import { openLiveFile } from '../lib/files/live-file.ts';
+import { createAvailability } from '../lib/health/availability.ts';
 import type { Shared } from './shared.ts';
 
 /** Genesys takes no more in one write. */
@@ -63,14 +64,11 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     await readable('ATTRIBUTES_FILE', readFile(config.ATTRIBUTES_FILE, 'utf8')),
     config.ATTRIBUTES_FILE,
   );
-  const definer = createAttributeDefiner({
-    definitions,
-    attributes: ownAttributes,
+  const defining = createAvailability({
+    what: 'Defining attributes in Genesys',
     reporter: health.dependency('attribute-definitions'),
     log,
-    onCreated: () => schemas.clear(),
   });
-  releasers.push('attribute definer', () => definer.stop());
 
   const fingerprints = createFingerprints({
     path: config.FINGERPRINT_PATH,
@@ -120,7 +118,16 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
   });
   return {
     permissions,
-    start: () => definer.start(),
+    start() {
+      const definer = startAttributeDefiner({
+        definitions,
+        attributes: ownAttributes,
+        availability: defining,
+        log,
+        onCreated: () => schemas.clear(),
+      });
+      releasers.push('attribute definer', () => definer.stop());
+    },
     routes: [
       mapRoute({ mapper, importer, maxRecords: config.MAP_MAX_RECORDS }),
       attributesRoute(inheritance),

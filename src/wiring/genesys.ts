@@ -2,6 +2,7 @@ import type { PermissionCheck } from '../attributes/definitions/permission-check
 import { UpstreamError } from '../errors.ts';
 import { createGenesysClient, type GenesysClient } from '../genesys/client.ts';
 import { createTokenCache, type TokenCache } from '../genesys/tokens/token-cache.ts';
+import { createAvailability } from '../lib/health/availability.ts';
 import { startDependencyCheck } from '../lib/health/dependency-check.ts';
 import { createTokenBucket } from '../lib/token-bucket.ts';
 import type { Shared } from './shared.ts';
@@ -78,11 +79,15 @@ export function checkCredentials(
   tokens: TokenCache,
   permissions: PermissionCheck,
 ): void {
-  const common = { log, intervalMs: CHECK_INTERVAL_MS, retry: CHECK_RETRY };
+  const common = { intervalMs: CHECK_INTERVAL_MS, retry: CHECK_RETRY };
   const token = startDependencyCheck({
     ...common,
-    name: 'token',
-    reporter: health.dependency('token'),
+    availability: createAvailability({
+      what: 'Access to Genesys',
+      reporter: health.dependency('token'),
+      log,
+    }),
+    consequence: () => 'no call can be made',
     async check(signal) {
       await Promise.all([
         tokens.get('customattributes:write', signal),
@@ -94,8 +99,12 @@ export function checkCredentials(
   releasers.push('token check', () => token.stop());
   const permission = startDependencyCheck({
     ...common,
-    name: 'permissions',
-    reporter: health.dependency('permissions'),
+    availability: createAvailability({
+      what: 'Permission to write attributes',
+      reporter: health.dependency('permissions'),
+      log,
+    }),
+    consequence: () => 'records are not written',
     async check(signal) {
       await permissions.require('customattributes:write', signal);
       const mayReport = await permissions.require('analytics:read', signal).then(

@@ -1,7 +1,8 @@
 import { ConfigError } from '../../errors.ts';
-import type { DependencyReporter } from '../../lib/health/health.ts';
+import type { Availability } from '../../lib/health/availability.ts';
+import { startDependencyCheck } from '../../lib/health/dependency-check.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
+import type { Sleep } from '../../lib/retry.ts';
 import type { AttributeDefinition, AttributeDefinitions } from '../ports.ts';
 import { ATTRIBUTE_NAME_RULE, isAttributeName } from './attribute-name.ts';
 import { compileDefinition } from './definition-check.ts';
@@ -9,76 +10,47 @@ import { compileDefinition } from './definition-check.ts';
 export interface AttributeDefinerOptions {
   readonly definitions: Pick<AttributeDefinitions, 'define'>;
   readonly attributes: readonly AttributeDefinition[];
-  readonly reporter: DependencyReporter;
+  readonly availability: Availability;
   readonly log: Logger;
   /** Something is defined that was not: cached definitions are out of date. */
-  readonly onCreated?: () => void;
+  readonly onCreated?: (() => void) | undefined;
   /** Back-off between two attempts, in milliseconds. Default: from 1 s up to 1 min. */
-  readonly retry?: { readonly baseMs: number; readonly capMs: number };
-  readonly sleep?: Sleep;
+  readonly retry?: { readonly baseMs: number; readonly capMs: number } | undefined;
+  readonly sleep?: Sleep | undefined;
 }
 
-/** Sees in the background that the attributes which the service writes are defined. */
-export interface AttributeDefiner {
-  /** Returns at once: Genesys may be away while the service starts. */
-  start(): void;
-  stop(): Promise<void>;
-}
+/**
+ * Defines in the background the attributes that the service writes, until each is defined:
+ * Genesys may be away while the service starts.
+ */
+export function startAttributeDefiner(options: AttributeDefinerOptions): { stop(): Promise<void> } {
+  const { attributes, definitions, log, onCreated } = options;
+  const open = new Map(attributes.map((attribute) => [attribute.name, attribute]));
 
-export function createAttributeDefiner(options: AttributeDefinerOptions): AttributeDefiner {
-  const { definitions, reporter, log } = options;
-  const retry = options.retry ?? { baseMs: 1000, capMs: 60_000 };
-  const sleep = options.sleep ?? realSleep;
-  const stopping = new AbortController();
-  let running: Promise<void> | undefined;
-
-  async function defineAll(): Promise<void> {
-    const open = new Map(options.attributes.map((attribute) => [attribute.name, attribute]));
-    for (let failures = 0; !stopping.signal.aborted; ) {
-      const failure = await defineEach(open);
-      if (stopping.signal.aborted) return;
-      if (failure === undefined) {
-        reporter.up(`${options.attributes.length} attributes`);
-        return;
-      }
-      failures += 1;
-      reporter.down(failure);
-      const delayMs = fullJitterMs(retry, failures) + retry.baseMs;
-      log.warn(
-        { attributes: [...open.keys()], retryInMs: delayMs, err: failure },
-        'Attributes could not be defined in Genesys; trying again',
-      );
-      await sleep(delayMs, stopping.signal);
-    }
-  }
-
-  /** Defines what is open; one refused attribute does not hold up the others. */
-  async function defineEach(open: Map<string, AttributeDefinition>): Promise<unknown> {
-    let failure: unknown;
+  /** One refused attribute does not hold up the others. @throws the first failure. */
+  async function defineOpen(signal: AbortSignal): Promise<string> {
+    const failures: unknown[] = [];
     for (const [name, attribute] of open) {
       try {
-        const outcome = await definitions.define(attribute, stopping.signal);
+        const outcome = await definitions.define(attribute, signal);
         open.delete(name);
         log.info({ attribute: name, outcome }, 'Attribute is defined in Genesys');
-        if (outcome === 'created') options.onCreated?.();
+        if (outcome === 'created') onCreated?.();
       } catch (error) {
-        failure ??= error;
+        failures.push(error);
       }
     }
-    return failure;
+    if (failures.length > 0) throw failures[0];
+    return `${attributes.length} attributes`;
   }
 
-  return {
-    start() {
-      running ??= defineAll().catch((error: unknown) => {
-        if (!stopping.signal.aborted) log.error({ err: error }, 'Defining attributes broke off');
-      });
-    },
-    async stop() {
-      stopping.abort(new Error('The service is stopping'));
-      await running;
-    },
-  };
+  return startDependencyCheck({
+    check: defineOpen,
+    availability: options.availability,
+    consequence: () => `not defined yet: ${[...open.keys()].join(', ')}`,
+    retry: options.retry ?? { baseMs: 1000, capMs: 60_000 },
+    sleep: options.sleep,
+  });
 }
 
 const TYPES = ['string', 'number', 'boolean', 'date'];

@@ -2,16 +2,16 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
-  createAttributeDefiner,
   parseAttributes,
+  startAttributeDefiner,
 } from '../../../src/attributes/definitions/define-attributes.ts';
 import type { AttributeDefinition } from '../../../src/attributes/ports.ts';
 import { ConfigError, UpstreamError } from '../../../src/errors.ts';
+import { createAvailability } from '../../../src/lib/health/availability.ts';
 import { createHealth } from '../../../src/lib/health/health.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
 import type { Sleep } from '../../../src/lib/retry.ts';
 
-const log = createLogger({ level: 'silent' });
 const attributes: AttributeDefinition[] = ['a', 'b'].map((name) => ({
   name,
   type: 'string',
@@ -22,20 +22,31 @@ const away = () =>
 
 function definer(define: (name: string) => 'created' | 'existed', sleep?: Sleep) {
   const health = createHealth();
+  const logged: string[] = [];
+  const log = createLogger({ level: 'info', destination: { write: (l) => void logged.push(l) } });
   let created = 0;
-  const parts = createAttributeDefiner({
+  const parts = startAttributeDefiner({
     definitions: { define: async ({ name }) => define(name) },
     attributes,
-    reporter: health.dependency('definitions'),
+    availability: createAvailability({
+      what: 'Definitions',
+      reporter: health.dependency('definitions'),
+      log,
+    }),
     log,
     onCreated: () => {
       created += 1;
     },
     retry: { baseMs: 1, capMs: 2 },
-    ...(sleep === undefined ? {} : { sleep }),
+    sleep,
   });
   onTestFinished(() => parts.stop());
-  return { ...parts, state: () => health.snapshot()[0]?.state, created: () => created };
+  return {
+    stop: () => parts.stop(),
+    state: () => health.snapshot()[0]?.state,
+    created: () => created,
+    log: () => logged.join(''),
+  };
 }
 
 const untilStopped: Sleep = async (_ms, signal) => {
@@ -47,19 +58,17 @@ const untilStopped: Sleep = async (_ms, signal) => {
 describe('seeing that attributes are defined', () => {
   test('all are there: up, and caches are told only of new ones', async () => {
     const parts = definer((name) => (name === 'a' ? 'created' : 'existed'));
-    parts.start();
     await expect.poll(parts.state).toBe('up');
     expect(parts.created()).toBe(1);
   });
 
-  test('Genesys is away: start() returns, it shows as down, and is tried until it works', async () => {
+  test('Genesys is away: it shows as down, and is tried until it works', async () => {
     const asked: string[] = [];
     const parts = definer((name) => {
       asked.push(name);
       if (asked.length <= 5) throw away();
       return 'existed';
     });
-    parts.start();
     await expect.poll(parts.state).toBe('up');
     expect(asked).toEqual(['a', 'b', 'a', 'b', 'a', 'b', 'a']);
   });
@@ -71,9 +80,9 @@ describe('seeing that attributes are defined', () => {
       defined.push(name);
       return 'existed';
     }, untilStopped);
-    parts.start();
     await expect.poll(parts.state).toBe('down');
     expect(defined).toEqual(['b']);
+    expect(parts.log()).toContain('not defined yet: a"');
   });
 
   test('stop() ends the waiting at once', async () => {
@@ -85,7 +94,6 @@ describe('seeing that attributes are defined', () => {
     const parts = definer(() => {
       throw away();
     }, forever);
-    parts.start();
     await expect.poll(() => waiting).toBe(true);
     await parts.stop();
   });
