@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { entryBytes } from '../src/aws/event-bridge.ts';
 import { openPipeline } from '../src/events/pipeline/live-pipeline.ts';
 import { createSampleEvent } from '../src/events/pipeline/sample-event.ts';
-import { openSchemaFile } from '../src/events/pipeline/schema-source.ts';
+import { openSchemaFile } from '../src/events/pipeline/schema-file.ts';
 import { createSimulator } from '../src/events/simulation/simulator.ts';
 import type { Role, Route } from '../src/http/route.ts';
 import { simulateRoute } from '../src/http/routes/simulate/simulate-route.ts';

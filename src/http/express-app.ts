@@ -10,6 +10,7 @@ import type { Caller, Exchanges } from './exchange.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import type { LoopMonitor } from './limits/loop-monitor.ts';
 import { createTurns } from './limits/loop-turns.ts';
+import { turnAwayUnderOverload } from './limits/overload.ts';
 import { addressKey, createRateLimit } from './limits/rate-limit.ts';
 import { Problem } from './problem.ts';
 import { problemOf, writeProblem } from './problem-of-error.ts';
@@ -135,45 +136,6 @@ export function failExchange(
   response.err = thrown instanceof Error ? thrown : problem;
   const { requestId } = exchanges.of(request);
   writeProblem(response, problem, { instance: pathOf(request), requestId });
-}
-
-const TELL_EVERY_MS = 5000;
-
-/** Refuses early and cheaply; the log gets a number now and then instead of a line for each. */
-function turnAwayUnderOverload(
-  options: Pick<ApplicationOptions, 'limits' | 'metrics' | 'loop' | 'exchanges' | 'log'>,
-): RequestHandler {
-  const { limits, metrics, loop, exchanges, log } = options;
-  let untold = 0;
-  let toldAtMs = -Infinity;
-
-  function tell(reason: string): void {
-    untold += 1;
-    if (performance.now() - toldAtMs < TELL_EVERY_MS) return;
-    log.warn({ requests: untold, reason, loopDelayMs: Math.round(loop.delayMs) }, 'Overloaded');
-    untold = 0;
-    toldAtMs = performance.now();
-  }
-
-  return (request, response, next) => {
-    // The caller left while the request waited for its turn: no 'close' would end its being in flight.
-    if (response.destroyed) return;
-    const lateLoop = limits.loopDelayMs > 0 && loop.delayMs > limits.loopDelayMs;
-    if (lateLoop || metrics.inFlight >= limits.inFlight) {
-      const reason = lateLoop ? 'event_loop' : 'in_flight';
-      exchanges.of(request).turnedAway = true;
-      metrics.turnedAway(reason);
-      tell(reason);
-      throw new Problem(503, 'overloaded', 'Too much to do at the moment; try again shortly.', {
-        headers: { 'retry-after': '1' },
-      });
-    }
-    metrics.inFlight += 1;
-    response.once('close', () => {
-      metrics.inFlight -= 1;
-    });
-    next();
-  };
 }
 
 const requireHost: RequestHandler = (request, _response, next) => {

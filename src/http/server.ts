@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { Registry } from '../lib/metrics.ts';
 import { createServer } from '../lib/node-http.ts';
 import { createExchanges } from './exchange.ts';
 import { type ApplicationOptions, createApplication, failExchange } from './express-app.ts';
@@ -8,17 +7,18 @@ import { createWatchdog } from './limits/watchdog.ts';
 import { answerMalformed, problemOfMalformed } from './malformed-request.ts';
 import { Problem } from './problem.ts';
 import { docsRoutes } from './routes/docs-routes.ts';
+import { type OperationRouteOptions, operationRoutes } from './routes/operation-routes.ts';
 import { type ProbeOptions, probeRoutes } from './routes/probe-routes.ts';
 import { createHttpMetrics } from './telemetry/http-metrics.ts';
 import { registerProcessMetrics } from './telemetry/process-metrics.ts';
 
 export interface HttpServerOptions
   extends Omit<ApplicationOptions, 'exchanges' | 'metrics' | 'loop'>,
-    Omit<ProbeOptions, 'isDraining' | 'loopDelayMs'> {
+    Omit<ProbeOptions, 'isDraining' | 'loopDelayMs'>,
+    OperationRouteOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
-  readonly registry: Registry;
 }
 
 export interface HttpServer {
@@ -65,7 +65,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   });
   const routes = [
     ...options.routes,
-    ...probeRoutes({ ...options, isDraining: () => draining, loopDelayMs: () => loop.delayMs }),
+    ...probeRoutes({
+      health: options.health,
+      isDraining: () => draining,
+      loopDelayMs: () => loop.delayMs,
+    }),
+    ...operationRoutes(options),
   ];
   const { schemes } = options.authentication;
   const app = createApplication({

@@ -6,12 +6,9 @@ import { createDeadLetterQueue } from '../aws/sqs/dead-letter-queue.ts';
 import { createReplay } from '../events/dead-letters/replay.ts';
 import { createJournal } from '../events/journal/journal.ts';
 import { openPipeline } from '../events/pipeline/live-pipeline.ts';
-import {
-  type EventSchemaSource,
-  noSchema,
-  openSchemaFile,
-  startRegistrySchema,
-} from '../events/pipeline/schema-source.ts';
+import { openSchemaFile } from '../events/pipeline/schema-file.ts';
+import { startRegistrySchema } from '../events/pipeline/schema-in-registry.ts';
+import { type EventSchemaSource, noSchema } from '../events/pipeline/schema-source.ts';
 import type { SchemaRegistry } from '../events/ports.ts';
 import { createSimulator } from '../events/simulation/simulator.ts';
 import { createMetricsSender } from '../events/telemetry/metrics-sender.ts';

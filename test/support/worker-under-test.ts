@@ -6,7 +6,7 @@ import { createEventBus } from '../../src/aws/event-bridge.ts';
 import { createDeadLetterQueue } from '../../src/aws/sqs/dead-letter-queue.ts';
 import { createJournal, type JournalOptions } from '../../src/events/journal/journal.ts';
 import { openPipeline } from '../../src/events/pipeline/live-pipeline.ts';
-import { openSchemaFile } from '../../src/events/pipeline/schema-source.ts';
+import { openSchemaFile } from '../../src/events/pipeline/schema-file.ts';
 import { createPipelineStats } from '../../src/events/telemetry/pipeline-stats.ts';
 import { createWorker, type WorkerOptions } from '../../src/events/worker/worker.ts';
 import { createGenesysClient } from '../../src/genesys/client.ts';

@@ -9,7 +9,11 @@ import { parseJson } from '../../lib/files/config-file.ts';
 import type { SchemaMode } from '../pipeline/event-schema.ts';
 import { compileFilter } from '../pipeline/filter.ts';
 import { createPipeline } from '../pipeline/pipeline.ts';
-import { compileDefinition, noSchema, type SchemaDefinition } from '../pipeline/schema-source.ts';
+import {
+  compileSchemaDefinition,
+  noSchema,
+  type SchemaDefinition,
+} from '../pipeline/schema-source.ts';
 import { compileTransform } from '../pipeline/transform.ts';
 import { runStages, type StageResults } from './simulate.ts';
 
@@ -77,7 +81,8 @@ async function run(job: OverrideJob): Promise<OverrideAnswer> {
     schema: {
       ...noSchema(),
       mode,
-      current: definition && part('schema', () => compileDefinition(definition, schema.version)),
+      current:
+        definition && part('schema', () => compileSchemaDefinition(definition, schema.version)),
     },
   });
 

@@ -3,7 +3,8 @@ import type { Replay } from '../../events/dead-letters/replay.ts';
 import type { Journal } from '../../events/journal/journal.ts';
 import type { DeadLetterQueue, ReceivedLetter } from '../../events/ports.ts';
 import { Problem } from '../problem.ts';
-import type { JsonSchema, Route } from '../route.ts';
+import type { Route } from '../route.ts';
+import { closedObject, count } from './schema-shapes.ts';
 
 export interface DeadLetterRouteOptions {
   readonly queue: Pick<DeadLetterQueue, 'counts' | 'receive' | 'release'>;
@@ -18,12 +19,7 @@ const MAX_REPLAY = 100_000;
 const PEEK_SECONDS = 10;
 
 const tag = 'Dead letters';
-const count: JsonSchema = { type: 'integer', minimum: 0 };
-const counts: JsonSchema = {
-  type: 'object',
-  required: ['visible', 'inFlight', 'delayed'],
-  properties: { visible: count, inFlight: count, delayed: count },
-};
+const counts = closedObject({ visible: count, inFlight: count, delayed: count });
 
 /** Look at the events that could not be published, and publish them after all. */
 export function deadLetterRoutes(options: DeadLetterRouteOptions): Route[] {
@@ -61,11 +57,10 @@ function look({ queue, replay, journal }: DeadLetterRouteOptions): Route {
           required: ['queue', 'waiting', 'letters'],
           properties: {
             queue: counts,
-            waiting: {
-              type: 'object',
-              required: ['letters', 'oldestSeconds'],
-              properties: { letters: count, oldestSeconds: { type: 'number', minimum: 0 } },
-            },
+            waiting: closedObject({
+              letters: count,
+              oldestSeconds: { type: 'number', minimum: 0 },
+            }),
             oldestShownSeconds: {
               type: 'number',
               minimum: 0,

@@ -1,37 +1,16 @@
 import type { Health } from '../../lib/health/health.ts';
-import type { Registry } from '../../lib/metrics.ts';
-import type { About } from '../about.ts';
-import type { JsonSchema, Route } from '../route.ts';
-
-export interface LogLevelControl {
-  get(): string;
-  /** Changes it for every logger of the service. */
-  set(level: string): void;
-}
+import type { Route } from '../route.ts';
+import { closedObject } from './schema-shapes.ts';
 
 export interface ProbeOptions {
   readonly health: Health;
   readonly isDraining: () => boolean;
   readonly loopDelayMs: () => number;
-  readonly registry: Registry;
-  readonly about: About;
-  /** The counters and states for `GET /status`, made of plain JSON values. */
-  readonly status: () => object;
-  readonly logLevel: LogLevelControl;
 }
 
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
-
-/** What an orchestrator, a scraper and an operator ask. */
+/** What an orchestrator asks. */
 export function probeRoutes(options: ProbeOptions): Route[] {
-  return [
-    livez(options),
-    readyz(options),
-    metrics(options),
-    version(options),
-    status(options),
-    logLevel(options),
-  ];
+  return [livez(options), readyz(options)];
 }
 
 const tag = 'Operation';
@@ -51,7 +30,7 @@ function livez({ loopDelayMs }: ProbeOptions): Route {
     responses: {
       200: {
         description: 'Alive',
-        schema: object({
+        schema: closedObject({
           status: { const: 'alive' },
           uptimeSeconds: { type: 'number' },
           eventLoopDelayMs: { type: 'number' },
@@ -71,7 +50,7 @@ function livez({ loopDelayMs }: ProbeOptions): Route {
 }
 
 const readiness = {
-  ...object({
+  ...closedObject({
     status: { enum: ['ready', 'not_ready', 'draining'] },
     dependencies: {
       type: 'array',
@@ -130,108 +109,5 @@ function readyz({ health, isDraining }: ProbeOptions): Route {
         body: { status: ready ? 'ready' : notReady, dependencies: health.snapshot() },
       };
     },
-  };
-}
-
-function metrics({ registry }: ProbeOptions): Route {
-  return {
-    method: 'get',
-    path: '/metrics',
-    role: 'operate',
-    operationId: 'metrics',
-    summary: 'Numbers for Prometheus',
-    description:
-      'A scraper sends its key as `authorization: {type: ApiKey, credentials: …}` when authentication is on.',
-    tag,
-    quiet: true,
-    responses: {
-      200: { description: 'Prometheus text format 0.0.4', mediaTypes: ['text/plain'] },
-    },
-    handle: async () => ({
-      status: 200,
-      headers: { ...noStore, 'content-type': registry.contentType },
-      body: await registry.metrics(),
-    }),
-  };
-}
-
-function version({ about }: ProbeOptions): Route {
-  return {
-    method: 'get',
-    path: '/version',
-    role: 'public',
-    operationId: 'version',
-    summary: 'What is running here?',
-    tag,
-    quiet: true,
-    responses: {
-      200: {
-        description: 'Name, version, runtime, commit when known',
-        schema: {
-          ...object({
-            name: { type: 'string' },
-            version: { type: 'string' },
-            node: { type: 'string' },
-          }),
-          additionalProperties: { type: 'string' },
-        },
-      },
-    },
-    handle: async () => ({ status: 200, body: { ...about, node: process.versions.node } }),
-  };
-}
-
-function status({ status, health }: ProbeOptions): Route {
-  return {
-    method: 'get',
-    path: '/status',
-    role: 'operate',
-    operationId: 'status',
-    summary: 'Counters and states',
-    description:
-      'The pipeline (`ingested`, `published`, `failed`, …), the worker, and the dependencies as `/readyz` has them, among them each configuration file with its version or what is wrong with its newest edit.',
-    tag,
-    quiet: true,
-    responses: { 200: { description: 'As of now', schema: { type: 'object' } } },
-    handle: async () => ({
-      status: 200,
-      headers: noStore,
-      body: { ...status(), dependencies: health.snapshot() },
-    }),
-  };
-}
-
-function logLevel({ logLevel }: ProbeOptions): Route {
-  const level = { enum: LOG_LEVELS };
-  return {
-    method: 'post',
-    path: '/log-level',
-    role: 'operate',
-    operationId: 'setLogLevel',
-    summary: 'Change the log level until the next start',
-    tag,
-    body: object({ level }),
-    example: { level: 'info' },
-    responses: {
-      200: { description: 'Changed', schema: object({ level, before: level }) },
-    },
-    async handle({ body, log }) {
-      const before = logLevel.get();
-      const { level } = body as { level: string };
-      logLevel.set(level);
-      // The logger of this very request is a child that still has the old one.
-      log.level = level;
-      log.info({ logLevel: level, before }, 'Log level changed');
-      return { status: 200, body: { level, before } };
-    },
-  };
-}
-
-function object(properties: Readonly<Record<string, unknown>>): JsonSchema {
-  return {
-    type: 'object',
-    required: Object.keys(properties),
-    additionalProperties: false,
-    properties,
   };
 }

@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ConfigError } from '../../../src/errors.ts';
 import { openPipeline } from '../../../src/events/pipeline/live-pipeline.ts';
 import { createSampleEvent } from '../../../src/events/pipeline/sample-event.ts';
-import { openSchemaFile } from '../../../src/events/pipeline/schema-source.ts';
+import { openSchemaFile } from '../../../src/events/pipeline/schema-file.ts';
 import { createHealth } from '../../../src/lib/health/health.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
 import { copyConfiguration, limits } from '../../support/files.ts';

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { SchemaMode } from '../../../src/events/pipeline/event-schema.ts';
 import { compileFilter } from '../../../src/events/pipeline/filter.ts';
 import { createPipeline } from '../../../src/events/pipeline/pipeline.ts';
-import { compileDefinition, noSchema } from '../../../src/events/pipeline/schema-source.ts';
+import { compileSchemaDefinition, noSchema } from '../../../src/events/pipeline/schema-source.ts';
 import { compileTransform, toUuid } from '../../../src/events/pipeline/transform.ts';
 
 const limits = { timeoutMs: 250, maxDepth: 200, maxSequence: 1000 };
@@ -23,7 +23,9 @@ function pipelineOf(options: { expression?: string; mode?: SchemaMode; schema?: 
       ...noSchema(),
       mode,
       current:
-        schema === 'missing' ? undefined : compileDefinition({ kind: 'file', text: schema }, 's1'),
+        schema === 'missing'
+          ? undefined
+          : compileSchemaDefinition({ kind: 'file', text: schema }, 's1'),
     },
   });
 }

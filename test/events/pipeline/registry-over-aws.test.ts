@@ -2,10 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createSchemaRegistry } from '../../../src/aws/schema-registry.ts';
 import { openPipeline } from '../../../src/events/pipeline/live-pipeline.ts';
-import {
-  type EventSchemaSource,
-  startRegistrySchema,
-} from '../../../src/events/pipeline/schema-source.ts';
+import { startRegistrySchema } from '../../../src/events/pipeline/schema-in-registry.ts';
+import type { EventSchemaSource } from '../../../src/events/pipeline/schema-source.ts';
 import { createCache } from '../../../src/lib/cache.ts';
 import { createHealth } from '../../../src/lib/health/health.ts';
 import { createLogger } from '../../../src/lib/logger.ts';

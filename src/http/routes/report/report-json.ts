@@ -1,4 +1,5 @@
 import type { ReportQuestion, UsageReport } from '../../../attributes/report/usage-reports.ts';
+import { count } from '../schema-shapes.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -33,7 +34,6 @@ function named<V>(names: readonly string[], valueOf: (name: string) => V): Recor
   return object;
 }
 
-const count = { type: 'integer', minimum: 0 } as const;
 const day = { type: ['string', 'null'], description: 'UTC day, 2026-11-30' } as const;
 
 /** Both forms of the answer, for the documents. */

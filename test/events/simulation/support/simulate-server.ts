@@ -1,10 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { openPipeline } from '../../../../src/events/pipeline/live-pipeline.ts';
-import {
-  type EventSchemaSource,
-  noSchema,
-  openSchemaFile,
-} from '../../../../src/events/pipeline/schema-source.ts';
+import { openSchemaFile } from '../../../../src/events/pipeline/schema-file.ts';
+import { type EventSchemaSource, noSchema } from '../../../../src/events/pipeline/schema-source.ts';
 import {
   createSimulator,
   type SimulatorOptions,

@@ -1,8 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import {
-  type EventSchemaSource,
-  startRegistrySchema,
-} from '../../../src/events/pipeline/schema-source.ts';
+import { startRegistrySchema } from '../../../src/events/pipeline/schema-in-registry.ts';
+import type { EventSchemaSource } from '../../../src/events/pipeline/schema-source.ts';
 import type { RegisteredSchema, SchemaRegistry } from '../../../src/events/ports.ts';
 import { createCache } from '../../../src/lib/cache.ts';
 import { createHealth } from '../../../src/lib/health/health.ts';

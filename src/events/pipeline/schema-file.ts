@@ -1,0 +1,44 @@
+import { openConfiguredFile } from '../../lib/files/config-file.ts';
+import type { DependencyReporter } from '../../lib/health/health.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { SchemaMode } from './event-schema.ts';
+import { compileSchemaDefinition, type EventSchemaSource } from './schema-source.ts';
+
+export interface SchemaFileOptions {
+  readonly path: string;
+  readonly mode: SchemaMode;
+  readonly log: Logger;
+  /** Of the schema in use. */
+  readonly health?: DependencyReporter;
+  /** Of the file: also learns of a broken edit, while the schema in use stays. */
+  readonly fileReporter?: DependencyReporter;
+  readonly pollMs?: number;
+}
+
+/** A schema in a file that may be edited while the service runs. @throws when it is unusable now. */
+export async function openSchemaFile(options: SchemaFileOptions): Promise<EventSchemaSource> {
+  const file = await openConfiguredFile({
+    path: options.path,
+    log: options.log,
+    reporter: options.fileReporter,
+    ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
+    parse: (text, version) => compileSchemaDefinition({ kind: 'file', text }, version),
+    onChange: (schema) => options.health?.up(`file, version ${schema.version}`),
+  });
+  options.health?.up(`file, version ${file.version}`);
+  return {
+    mode: options.mode,
+    get current() {
+      return file.current;
+    },
+    get lastError() {
+      return file.lastError;
+    },
+    async reload() {
+      await file.reload();
+    },
+    async stop() {
+      file.stop();
+    },
+  };
+}
