@@ -25,7 +25,6 @@ export interface App {
 export function createApp(config: Config, options: { readonly log: Logger }): App {
   const { log } = options;
   const releasers = createReleasers();
-  const stopping = new AbortController();
   const shared: Shared = {
     config,
     log,
@@ -43,11 +42,8 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
     },
     releasers,
     traces: new AsyncLocalStorage(),
-    signal: stopping.signal,
   };
   let beginDrain: (() => void) | undefined;
-  // Released last: requests in flight may finish while the server closes.
-  releasers.push('shared loads', () => stopping.abort(new Error('The service is stopping')));
 
   return {
     async start() {

@@ -6,19 +6,25 @@ export interface CacheOptions {
   readonly ttlMs: number;
   /** The least recently used entry goes when there are more. */
   readonly maxEntries: number;
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 export interface GetOptions {
   /** Ends this caller's wait; the load goes on for the others. */
   readonly signal?: AbortSignal | undefined;
   /** How long this entry is fresh, in milliseconds, instead of the cache's own `ttlMs`. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
+  /**
+   * The load ends when its last caller has gone; without it, it goes on for the next one. Whoever
+   * begins a load decides for it.
+   */
+  readonly endWhenAlone?: boolean | undefined;
 }
 
 /** A bounded cache whose loads are single-flight: a thousand callers of one key cause one load. */
 export interface Cache {
-  get<V>(key: string, load: () => Promise<V>, options?: GetOptions): Promise<V>;
+  /** @param load gets a signal that aborts when nobody waits any more, see `endWhenAlone` */
+  get<V>(key: string, load: (signal: AbortSignal) => Promise<V>, options?: GetOptions): Promise<V>;
   delete(key: string): void;
   clear(): void;
   readonly size: number;
@@ -29,36 +35,74 @@ interface Entry {
   readonly freshUntilMs: number;
 }
 
+/** A load under way, and how many wait for it. */
+interface Flight {
+  readonly value: Promise<unknown>;
+  readonly abort: AbortController;
+  readonly endWhenAlone: boolean;
+  waiting: number;
+  hasLanded: boolean;
+}
+
 export function createCache(options: CacheOptions): Cache {
   const now = options.now ?? Date.now;
   const entries = new LRUCache<string, Entry>({ max: options.maxEntries });
-  const flights = new Map<string, Promise<unknown>>();
+  const flights = new Map<string, Flight>();
 
-  function load(key: string, loader: () => Promise<unknown>, ttlMs: number): Promise<unknown> {
-    const flying = flights.get(key);
-    if (flying !== undefined) return flying;
-    const flight = Promise.resolve()
-      .then(loader)
-      .then((value) => {
+  function start(
+    key: string,
+    load: (signal: AbortSignal) => Promise<unknown>,
+    { ttlMs = options.ttlMs, endWhenAlone = false }: GetOptions,
+  ): Flight {
+    const abort = new AbortController();
+    const value = Promise.resolve()
+      .then(() => load(abort.signal))
+      .then((loaded) => {
         // A delete() during the load means that what it brings is already out of date.
-        if (flights.get(key) === flight) entries.set(key, { value, freshUntilMs: now() + ttlMs });
-        return value;
+        if (flights.get(key) === flight) {
+          entries.set(key, { value: loaded, freshUntilMs: now() + ttlMs });
+        }
+        return loaded;
       })
       .finally(() => {
-        if (flights.get(key) === flight) flights.delete(key);
+        flight.hasLanded = true;
+        forget(key, flight);
       });
+    const flight: Flight = { value, abort, endWhenAlone, waiting: 0, hasLanded: false };
     flights.set(key, flight);
     return flight;
   }
 
+  function leave(key: string, flight: Flight): void {
+    flight.waiting -= 1;
+    if (flight.waiting > 0 || flight.hasLanded || !flight.endWhenAlone) return;
+    // Who asks from now on must not be given the load that is just being stopped.
+    forget(key, flight);
+    flight.abort.abort();
+  }
+
+  function forget(key: string, flight: Flight): void {
+    if (flights.get(key) === flight) flights.delete(key);
+  }
+
   return {
-    async get<V>(key: string, loader: () => Promise<V>, getOptions: GetOptions = {}): Promise<V> {
-      const ttlMs = getOptions.ttlMs ?? options.ttlMs;
+    async get<V>(
+      key: string,
+      load: (signal: AbortSignal) => Promise<V>,
+      getOptions: GetOptions = {},
+    ): Promise<V> {
       const entry = entries.get(key);
       if (entry !== undefined && now() < entry.freshUntilMs) return entry.value as V;
 
-      getOptions.signal?.throwIfAborted();
-      return (await abortable(load(key, loader, ttlMs), getOptions.signal)) as V;
+      const { signal } = getOptions;
+      signal?.throwIfAborted();
+      const flight = flights.get(key) ?? start(key, load, getOptions);
+      flight.waiting += 1;
+      try {
+        return (await abortable(flight.value, signal)) as V;
+      } finally {
+        leave(key, flight);
+      }
     },
     delete(key) {
       entries.delete(key);

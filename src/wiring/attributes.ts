@@ -36,19 +36,17 @@ const REPORTS_KEPT = 200;
 
 /** CRM records into attributes, and the report on them. */
 export async function openAttributes(shared: Shared, client: GenesysClient) {
-  const { config, log, health, registry, schemas, limits, releasers, signal } = shared;
+  const { config, log, health, registry, schemas, limits, releasers } = shared;
   const definitions = createAttributeDefinitions(client);
   const inheritance = createInheritance({
     definitions,
     units: createOrganisationUnits(client),
     cache: schemas,
-    signal,
   });
   const permissions = createPermissionCheck({
     permissions: createPermissions(client),
     cache: schemas,
     ttlMs: config.PERMISSION_CACHE_TTL_SECONDS * 1000,
-    signal,
   });
   const mapping = await readable(
     'MAPPING_FILE',

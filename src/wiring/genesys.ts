@@ -75,7 +75,7 @@ export function connectGenesys({
 
 /** Readiness of what the credentials are good for: a token of each grant, and our permissions. */
 export function checkCredentials(
-  { health, log, releasers, signal: stopping }: Shared,
+  { health, log, releasers }: Shared,
   tokens: TokenCache,
   permissions: PermissionCheck,
 ): void {
@@ -110,7 +110,6 @@ export function checkCredentials(
       const mayReport = await permissions.require('analytics:read', signal).then(
         () => true,
         (error: unknown) => {
-          stopping.throwIfAborted();
           if (error instanceof UpstreamError && error.missingPermission !== undefined) return false;
           throw error;
         },

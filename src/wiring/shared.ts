@@ -18,8 +18,6 @@ export interface Shared {
   readonly releasers: Releasers;
   /** The W3C `traceparent` of the request that is being served, for the calls made on its behalf. */
   readonly traces: AsyncLocalStorage<string>;
-  /** Aborts when the app stops. */
-  readonly signal: AbortSignal;
 }
 
 /** Of a stop's time, what the server and the files get after the worker has drained. */

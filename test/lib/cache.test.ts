@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { abortable } from '../../src/lib/abortable.ts';
 import { createCache } from '../../src/lib/cache.ts';
@@ -120,6 +121,126 @@ describe('a cache', () => {
     const signal = AbortSignal.abort(new Error('left'));
     await expect(cache.get('k', load, { signal })).rejects.toThrow('left');
     expect(load).not.toHaveBeenCalled();
+  });
+});
+
+interface TestLoad {
+  readonly work: PromiseWithResolvers<string>;
+  readonly signal: AbortSignal;
+  readonly callers: TestCaller[];
+  state: 'shared' | 'forgotten' | 'done' | 'failed';
+}
+interface TestCaller {
+  readonly leaving: AbortController;
+  readonly outcome: Promise<string>;
+}
+
+/** One key of a cache, its loads in the order of their beginning, and who waits for which. */
+function keyUnderTest(cache: ReturnType<typeof createCache>, key: string) {
+  const loads: TestLoad[] = [];
+  const callers: TestCaller[] = [];
+  const arriving: TestCaller[] = [];
+
+  function load(signal: AbortSignal): Promise<string> {
+    const work = Promise.withResolvers<string>();
+    signal.addEventListener('abort', () => work.reject(new Error('nobody waits')));
+    loads.push({ work, signal, callers: [], state: 'shared' });
+    return work.promise;
+  }
+  const hasLeft = ({ leaving }: TestCaller): boolean => leaving.signal.aborted;
+  const current = () =>
+    loads.findLast(({ state, signal }) => state === 'shared' && !signal.aborted);
+
+  return {
+    join() {
+      const leaving = new AbortController();
+      const options = { signal: leaving.signal, endWhenAlone: true };
+      const outcome = cache.get(key, load, options).catch((error: Error) => error.message);
+      arriving.push({ leaving, outcome });
+      callers.push({ leaving, outcome });
+    },
+    leave: (who: number) => callers[who % callers.length]?.leaving.abort(new Error('left')),
+    leaveAll() {
+      for (const { leaving } of callers) leaving.abort(new Error('left'));
+    },
+    forget() {
+      cache.delete(key);
+      const forgotten = current();
+      if (forgotten !== undefined) forgotten.state = 'forgotten';
+    },
+    async settle(how: 'done' | 'failed') {
+      const settled = current();
+      if (settled === undefined) return;
+      settled.state = how;
+      if (how === 'done') settled.work.resolve(how);
+      else settled.work.reject(new Error(how));
+      for (const caller of settled.callers) {
+        expect(await caller.outcome).toBe(hasLeft(caller) ? 'left' : how);
+      }
+    },
+    /** What must hold whenever the event loop has turned. */
+    check() {
+      loads.at(-1)?.callers.push(...arriving.splice(0));
+      const going = loads.filter(({ state }) => state === 'shared' || state === 'forgotten');
+      for (const each of going) expect(each.signal.aborted).toBe(each.callers.every(hasLeft));
+      const shared = going.filter(({ state, signal }) => state === 'shared' && !signal.aborted);
+      expect(shared.length).toBeLessThanOrEqual(1);
+    },
+  };
+}
+
+/** Comings and goings within one turn of the event loop, or something that needs one for itself. */
+const round = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.array(fc.oneof(fc.constant('join' as const), fc.nat()), { maxLength: 6 }),
+  },
+  { weight: 2, arbitrary: fc.constantFrom('done' as const, 'failed' as const, 'forget' as const) },
+);
+
+describe('a load that ends when nobody waits', () => {
+  test('is one for each key, and ends exactly when its last caller has left', async () => {
+    const rounds = fc.array(fc.tuple(fc.nat(1), round), { maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(rounds, async (steps) => {
+        const cache = createCache({ ttlMs: 0, maxEntries: 10, now });
+        const keys = [keyUnderTest(cache, 'a'), keyUnderTest(cache, 'b')] as const;
+        const turn = async (): Promise<void> => {
+          await new Promise((resolve) => setImmediate(resolve));
+          for (const key of keys) key.check();
+        };
+        for (const [index, actions] of steps) {
+          const key = keys[index === 0 ? 0 : 1];
+          if (actions === 'forget') key.forget();
+          else if (typeof actions === 'string') await key.settle(actions);
+          else {
+            for (const each of actions) {
+              if (each === 'join') key.join();
+              else key.leave(each);
+            }
+          }
+          await turn();
+        }
+        for (const key of keys) key.leaveAll();
+        await turn();
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('without being asked to, a load goes on for the next caller', async () => {
+    const cache = createCache({ ttlMs: 100, maxEntries: 10, now });
+    const leaving = new AbortController();
+    const work = Promise.withResolvers<string>();
+    const load = vi.fn((_signal: AbortSignal) => work.promise);
+    const first = cache.get('k', load, { signal: leaving.signal });
+    leaving.abort(new Error('left'));
+    await expect(first).rejects.toThrow('left');
+    const second = cache.get('k', load);
+    work.resolve('v');
+    expect(await second).toBe('v');
+    expect(load).toHaveBeenCalledTimes(1);
+    expect(load.mock.calls[0]?.[0].aborted).toBe(false);
   });
 });
 

@@ -36,8 +36,6 @@ export interface InheritanceOptions {
   readonly cache: Cache;
   /** A deeper tree is an error. Default 20. */
   readonly maxLevels?: number;
-  /** Ends loads that several callers share, when the service stops. */
-  readonly signal?: AbortSignal;
 }
 
 type Level = readonly AttributeDefinition[];
@@ -71,17 +69,13 @@ export function createInheritance(options: InheritanceOptions): Inheritance {
         }
         const current: string = unit;
         chain.push(current);
-        const load = cache.get(
-          `definitions:${current}`,
-          () => definitions.ofUnit(current, options.signal),
-          { signal },
-        );
+        const load = cache.get(`definitions:${current}`, () => definitions.ofUnit(current), {
+          signal,
+        });
         // It is awaited below, once the way up is known; until then it must not count as unhandled.
         load.catch(() => undefined);
         loads.push(load);
-        unit = await cache.get(`parent:${current}`, () => units.parentOf(current, options.signal), {
-          signal,
-        });
+        unit = await cache.get(`parent:${current}`, () => units.parentOf(current), { signal });
       }
 
       const levels = await Promise.all(loads);

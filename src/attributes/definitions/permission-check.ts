@@ -14,8 +14,6 @@ export interface PermissionCheckOptions {
   readonly cache: Cache;
   /** How long our own permissions are kept, in milliseconds. */
   readonly ttlMs: number;
-  /** Ends loads that several callers share, when the service stops. */
-  readonly signal?: AbortSignal;
 }
 
 const KEY = 'permissions:own';
@@ -25,10 +23,7 @@ export function createPermissionCheck(options: PermissionCheckOptions): Permissi
   const { cache, permissions, ttlMs } = options;
   return {
     async require(permission, signal) {
-      const granted = await cache.get(KEY, () => permissions.effective(options.signal), {
-        signal,
-        ttlMs,
-      });
+      const granted = await cache.get(KEY, () => permissions.effective(), { signal, ttlMs });
       if (granted.has(permission)) return;
       throw new UpstreamError(
         `The Genesys credentials of this service lack the permission ${permission}. ` +

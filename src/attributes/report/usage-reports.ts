@@ -15,9 +15,11 @@ export interface ReportQuestion {
   /** Attribute names, each once. */
   readonly attributes: readonly string[];
   /** The last `days` times 24 hours, or from `from` up to, not including, `to` (default: now). */
-  readonly period: { readonly days: number } | { readonly from: Date; readonly to?: Date };
-  /** Whose definitions count as defined; by default those that the service itself sees to. */
-  readonly orgId?: string;
+  readonly period:
+    | { readonly days: number }
+    | { readonly from: Date; readonly to?: Date | undefined };
+  /** Whose definitions count as defined; by default those that the service itself defines. */
+  readonly orgId?: string | undefined;
   readonly detail: boolean;
 }
 
@@ -34,13 +36,15 @@ export interface UsageReport {
   /** When the question asks for it. */
   readonly detail?: UsageDetail & {
     /** The organisation whose definitions were used, its own and inherited ones. */
-    readonly orgId?: string;
+    readonly orgId?: string | undefined;
     /** What is odd about the organisation's tree. */
     readonly warnings: readonly string[];
   };
   /** Epoch, milliseconds. */
   readonly completedAtMs: number;
 }
+
+type OnProgress = (progress: ReportProgress) => void;
 
 export interface UsageReports {
   /**
@@ -53,8 +57,8 @@ export interface UsageReports {
   report(
     question: ReportQuestion,
     options?: {
-      readonly signal?: AbortSignal;
-      readonly onProgress?: (progress: ReportProgress) => void;
+      readonly signal?: AbortSignal | undefined;
+      readonly onProgress?: OnProgress | undefined;
     },
   ): Promise<UsageReport>;
 }
@@ -65,20 +69,17 @@ export interface UsageReportOptions {
   readonly permissions: PermissionCheck;
   /** Of its own, with the time to live of reports. */
   readonly cache: Cache;
-  /** The definitions that the service sees to at start: what is defined when no one says where. */
+  /** The definitions that the service makes at start: what is defined when no one says where. */
   readonly ownDefinitions: () => readonly AttributeDefinition[];
   readonly windowsInFlight: number;
   readonly maxPages: number;
   readonly showValues: ShownValues;
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
-/** One query that is under way, or about to be, and who waits for it. */
-interface Flight {
-  readonly abort: AbortController;
-  readonly watchers: Set<(progress: ReportProgress) => void>;
-  callers: number;
-  loading: boolean;
+/** The callers of one question that wait for its answer, and how far its query is. */
+interface Audience {
+  readonly callers: Set<{ readonly onProgress: OnProgress | undefined }>;
   progress: ReportProgress | undefined;
 }
 
@@ -94,7 +95,7 @@ const WINDOWS_PER_LANE = 2;
 export function createUsageReports(options: UsageReportOptions): UsageReports {
   const { cache, inheritance, permissions, windowsInFlight } = options;
   const now = options.now ?? Date.now;
-  const flights = new Map<string, Flight>();
+  const audiences = new Map<string, Audience>();
 
   async function definitionsOf(
     orgId: string | undefined,
@@ -111,7 +112,8 @@ export function createUsageReports(options: UsageReportOptions): UsageReports {
   async function read(
     tally: UsageTally,
     windows: readonly ReportWindow[],
-    flight: Flight,
+    onProgress: OnProgress,
+    signal: AbortSignal,
   ): Promise<void> {
     try {
       await fetchWindows({
@@ -120,11 +122,8 @@ export function createUsageReports(options: UsageReportOptions): UsageReports {
         windowsInFlight,
         maxPages: options.maxPages,
         tally,
-        onProgress(progress) {
-          flight.progress = progress;
-          for (const watcher of flight.watchers) watcher(progress);
-        },
-        signal: flight.abort.signal,
+        onProgress,
+        signal,
       });
     } catch (error) {
       if (error instanceof UpstreamError && error.missingPermission !== undefined) {
@@ -136,74 +135,62 @@ export function createUsageReports(options: UsageReportOptions): UsageReports {
     }
   }
 
-  async function compute(question: ReportQuestion, flight: Flight): Promise<UsageReport> {
+  async function compute(
+    question: ReportQuestion,
+    onProgress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<UsageReport> {
     const { attributes: names, orgId } = question;
-    const { signal } = flight.abort;
-    signal.throwIfAborted();
     await permissions.require('analytics:read', signal);
     const period = periodOf(question, now());
     if (!question.detail) {
       const tally = createFlatTally(names);
-      await read(tally, cutPeriod(period, windowsInFlight * WINDOWS_PER_LANE), flight);
+      const windows = cutPeriod(period, windowsInFlight * WINDOWS_PER_LANE);
+      await read(tally, windows, onProgress, signal);
       return reportOf(period, tally, now());
     }
     const days = daysOf(period);
     const { attributes: definitions, warnings } = await definitionsOf(orgId, signal);
     const tally = createDetailedTally({ names, days: days.length, definitions });
-    await read(tally, cutPeriod(period, days.length), flight);
+    await read(tally, cutPeriod(period, days.length), onProgress, signal);
     const usage = describeUsage(tally, { days, definitions, showValues: options.showValues });
     return {
       ...reportOf(period, tally, now()),
-      detail: { ...usage, ...(orgId === undefined ? {} : { orgId }), warnings },
+      detail: { ...usage, orgId, warnings },
     };
   }
 
-  function join(key: string): Flight {
-    let flight = flights.get(key);
-    if (flight === undefined) {
-      flight = {
-        abort: new AbortController(),
-        watchers: new Set(),
-        callers: 0,
-        loading: false,
-        progress: undefined,
-      };
-      flights.set(key, flight);
-    }
-    flight.callers += 1;
-    return flight;
-  }
-
-  function leave(key: string, flight: Flight): void {
-    flight.callers -= 1;
-    if (flight.callers > 0) return;
-    flights.delete(key);
-    flight.abort.abort();
-    // Who asks from now on must not be given the query that was just stopped.
-    if (flight.loading) cache.delete(key);
+  function audienceOf(key: string): Audience {
+    const audience = audiences.get(key) ?? { callers: new Set(), progress: undefined };
+    audiences.set(key, audience);
+    return audience;
   }
 
   return {
     async report(question, { signal, onProgress } = {}) {
       const key = keyOf(question);
-      const flight = join(key);
-      if (onProgress !== undefined) {
-        flight.watchers.add(onProgress);
-        if (flight.progress !== undefined) onProgress(flight.progress);
-      }
-      const load = async (): Promise<UsageReport> => {
-        flight.loading = true;
+      const audience = audienceOf(key);
+      const caller = { onProgress };
+      audience.callers.add(caller);
+      if (audience.progress !== undefined) onProgress?.(audience.progress);
+
+      const load = async (ending: AbortSignal): Promise<UsageReport> => {
+        const onPage = (progress: ReportProgress): void => {
+          if (ending.aborted) return;
+          audience.progress = progress;
+          for (const each of audience.callers) each.onProgress?.(progress);
+        };
         try {
-          return await compute(question, flight);
+          return await compute(question, onPage, ending);
         } finally {
-          flight.loading = false;
+          audience.progress = undefined;
         }
       };
       try {
-        return await cache.get(key, load, { signal });
+        return await cache.get(key, load, { signal, endWhenAlone: true });
       } finally {
-        if (onProgress !== undefined) flight.watchers.delete(onProgress);
-        leave(key, flight);
+        audience.callers.delete(caller);
+        if (audience.callers.size === 0) audiences.delete(key);
       }
     },
   };
