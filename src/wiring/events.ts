@@ -179,7 +179,7 @@ function openSchema(
       path: config.EVENT_SCHEMA_FILE,
       mode,
       log,
-      health: reporter,
+      reporter,
       fileReporter: health.dependency('event-schema-file', { required: false }),
     });
   }
@@ -193,6 +193,6 @@ function openSchema(
     cache: schemas,
     refreshMs: config.SCHEMA_CACHE_TTL_SECONDS * 1000,
     log,
-    health: reporter,
+    reporter,
   });
 }

@@ -22,7 +22,7 @@ export interface LivePipelineOptions {
   /** Learns which versions are in use, and of broken edits. */
   readonly health?: Pick<Health, 'dependency'> | undefined;
   /** How often the files are looked at, in milliseconds. Default 1000. */
-  readonly pollMs?: number;
+  readonly pollMs?: number | undefined;
 }
 
 /** The configuration in use as text, from which the same pipeline can be built elsewhere. */
@@ -51,10 +51,7 @@ interface Source<T> {
 /** @throws ConfigError when a file is unusable at start; later the last good version stays. */
 export async function openPipeline(options: LivePipelineOptions): Promise<LivePipeline> {
   const { limits, schema } = options;
-  const shared = {
-    log: options.log,
-    ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
-  };
+  const shared = { log: options.log, pollMs: options.pollMs };
   // Not required: while an edit is broken the last good version works.
   const reporter = (name: string) => options.health?.dependency(name, { required: false });
   const filterFile = await openConfiguredFile({

@@ -9,10 +9,10 @@ export interface SchemaFileOptions {
   readonly mode: SchemaMode;
   readonly log: Logger;
   /** Of the schema in use. */
-  readonly health?: DependencyReporter;
+  readonly reporter?: DependencyReporter | undefined;
   /** Of the file: also learns of a broken edit, while the schema in use stays. */
-  readonly fileReporter?: DependencyReporter;
-  readonly pollMs?: number;
+  readonly fileReporter?: DependencyReporter | undefined;
+  readonly pollMs?: number | undefined;
 }
 
 /** A schema in a file that may be edited while the service runs. @throws when it is unusable now. */
@@ -21,11 +21,11 @@ export async function openSchemaFile(options: SchemaFileOptions): Promise<EventS
     path: options.path,
     log: options.log,
     reporter: options.fileReporter,
-    ...(options.pollMs === undefined ? {} : { pollMs: options.pollMs }),
+    pollMs: options.pollMs,
     parse: (text, version) => compileSchemaDefinition({ kind: 'file', text }, version),
-    onChange: (schema) => options.health?.up(`file, version ${schema.version}`),
+    onChange: (schema) => options.reporter?.up(`file, version ${schema.version}`),
   });
-  options.health?.up(`file, version ${file.version}`);
+  options.reporter?.up(`file, version ${file.version}`);
   return {
     mode: options.mode,
     get current() {

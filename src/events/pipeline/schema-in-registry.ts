@@ -1,9 +1,9 @@
 import { coerceError } from '../../errors.ts';
-import { abortable } from '../../lib/abortable.ts';
 import type { Cache } from '../../lib/cache.ts';
+import { createAvailability } from '../../lib/health/availability.ts';
+import { startDependencyCheck } from '../../lib/health/dependency-check.ts';
 import type { DependencyReporter } from '../../lib/health/health.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import type { SchemaRegistry } from '../ports.ts';
 import type { SchemaMode } from './event-schema.ts';
 import {
@@ -25,9 +25,9 @@ export interface RegistrySchemaOptions {
   /** How often a new version is looked for, in milliseconds. */
   readonly refreshMs: number;
   readonly log: Logger;
-  readonly health?: DependencyReporter;
-  readonly sleep?: Sleep;
-  readonly random?: () => number;
+  readonly reporter: DependencyReporter;
+  /** Back-off after a failure, in milliseconds. Default: from 1 s up to half a minute. */
+  readonly retry?: { readonly baseMs: number; readonly capMs: number } | undefined;
 }
 
 const RETRY = { baseMs: 1000, capMs: 30_000 };
@@ -38,63 +38,54 @@ const RETRY = { baseMs: 1000, capMs: 30_000 };
  * something that does not compile; it is compiled again only when it changed.
  */
 export function startRegistrySchema(options: RegistrySchemaOptions): EventSchemaSource {
-  const { registryName: registry, schemaName: name, schemaVersion: version, log } = options;
-  const key = `event-schema:${registry}/${name}/${version ?? 'latest'}`;
-  const sleep = options.sleep ?? realSleep;
-  const stopping = new AbortController();
-  const facts = { registry, schema: name };
+  const { registryName, schemaName: name, schemaVersion: version, reporter, log } = options;
+  const key = `event-schema:${registryName}/${name}/${version ?? 'latest'}`;
+  const wanted = { registry: registryName, name, ...(version !== undefined && { version }) };
   let current: LoadedSchema | undefined;
   let content: string | undefined;
   let lastError: Error | undefined;
-  let loading: Promise<boolean> | undefined;
 
-  async function load(): Promise<boolean> {
-    try {
-      const wanted = version === undefined ? { registry, name } : { registry, name, version };
-      const describe = async () => options.registry.describe(wanted, stopping.signal);
-      const schema = await options.cache.get(key, describe, {
-        ttlMs: options.refreshMs,
-        signal: stopping.signal,
-      });
-      if (schema.content !== content || schema.version !== current?.version) {
-        current = compileSchemaDefinition(
-          { kind: 'registered', schema, component: options.component },
-          schema.version,
-        );
-        content = schema.content;
-        log.info({ ...facts, version: schema.version }, 'Event schema loaded');
-      }
-      lastError = undefined;
-      options.health?.up(`registry, version ${schema.version}`);
-      return true;
-    } catch (error) {
-      if (stopping.signal.aborted) return true;
-      lastError = coerceError(error);
-      log.warn(
-        { ...facts, version: current?.version, reason: lastError.message },
-        'Event schema could not be loaded',
+  async function refresh(signal: AbortSignal): Promise<string> {
+    // It is looked for anew; and what did not compile was not worth keeping.
+    options.cache.delete(key);
+    const schema = await options.cache.get(
+      key,
+      (ending) => options.registry.describe(wanted, ending),
+      { ttlMs: options.refreshMs, signal, endWhenAlone: true },
+    );
+    if (schema.content !== content || schema.version !== current?.version) {
+      current = compileSchemaDefinition(
+        { kind: 'registered', schema, component: options.component },
+        schema.version,
       );
-      if (current === undefined) options.health?.down(lastError);
-      else options.health?.up(`registry, version ${current.version}; not refreshed`);
-      // What does not compile is not worth keeping either.
-      options.cache.delete(key);
-      return false;
-    } finally {
-      loading = undefined;
+      content = schema.content;
+      log.info(
+        { registry: registryName, schema: name, version: schema.version },
+        'Event schema loaded',
+      );
     }
+    lastError = undefined;
+    return `registry, version ${schema.version}`;
   }
 
-  async function keepFresh(): Promise<void> {
-    for (let failures = 0; ; ) {
-      failures = (await (loading ??= load())) ? 0 : failures + 1;
-      const waitMs =
-        failures === 0 ? options.refreshMs : fullJitterMs(RETRY, failures, options.random);
-      await sleep(waitMs, stopping.signal);
-      options.cache.delete(key);
-    }
-  }
-  const running = keepFresh().catch((error: unknown) => {
-    if (!stopping.signal.aborted) throw error;
+  const refreshes = startDependencyCheck({
+    check: refresh,
+    availability: createAvailability({
+      what: `Event schema ${registryName}/${name}`,
+      reporter: {
+        up: (note) => reporter.up(note),
+        down(error) {
+          lastError = coerceError(error);
+          if (current === undefined) reporter.down(error);
+          else reporter.up(`registry, version ${current.version}; not refreshed`);
+        },
+      },
+      log,
+    }),
+    consequence: () =>
+      current === undefined ? 'events wait' : `version ${current.version} stays in use`,
+    intervalMs: options.refreshMs,
+    retry: options.retry ?? RETRY,
   });
 
   return {
@@ -105,13 +96,7 @@ export function startRegistrySchema(options: RegistrySchemaOptions): EventSchema
     get lastError() {
       return lastError;
     },
-    async reload() {
-      options.cache.delete(key);
-      await abortable((loading ??= load()), stopping.signal);
-    },
-    async stop() {
-      stopping.abort(new Error('The event schema is no longer needed'));
-      await running;
-    },
+    reload: () => refreshes.checkNow(),
+    stop: () => refreshes.stop(),
   };
 }

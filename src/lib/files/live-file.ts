@@ -10,7 +10,7 @@ export interface LiveFileOptions<T> {
   readonly parse: (text: string, version: string) => T | Promise<T>;
   readonly log: Logger;
   /** How often the file is looked at, in milliseconds. Default 1000. */
-  readonly pollMs?: number;
+  readonly pollMs?: number | undefined;
   /** Is told which version is in use, and of a broken edit. */
   readonly reporter?: DependencyReporter | undefined;
   /** Must not throw. */

@@ -5,7 +5,7 @@ import type { DependencyReporter } from './health.ts';
 export interface AvailabilityOptions {
   /** Subject of the log lines, for example `Event stream`. */
   readonly what: string;
-  readonly reporter: DependencyReporter;
+  readonly reporter: Pick<DependencyReporter, 'up' | 'down'>;
   readonly log: Logger;
   /** A failure that lasts is logged again after this long, in milliseconds. Default one minute. */
   readonly repeatMs?: number | undefined;

@@ -21,7 +21,7 @@ async function open(files: Awaited<ReturnType<typeof copyConfiguration>>, pollMs
     path: files.schemaFile,
     mode: 'enforce',
     log,
-    health: health.dependency('schema'),
+    reporter: health.dependency('schema'),
     pollMs,
   });
   onTestFinished(async () => schema.stop());

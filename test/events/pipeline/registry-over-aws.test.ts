@@ -60,8 +60,8 @@ async function openRegistryPipeline() {
     cache: createCache({ ttlMs: 60_000, maxEntries: 10 }),
     refreshMs: 60_000,
     log,
-    health: health.dependency('schema'),
-    random: () => 0,
+    reporter: health.dependency('schema'),
+    retry: { baseMs: 1, capMs: 2 },
   });
   const pipeline = await openPipeline({ ...files, limits, schema: source, log });
   return { pipeline, health };

@@ -35,9 +35,8 @@ function follow(first: RegisteredSchema | Error, options: { refreshMs?: number }
     cache,
     refreshMs: options.refreshMs ?? 3_600_000,
     log: createLogger({ level: 'silent' }),
-    health: health.dependency('schema'),
-    // Back-off without the wait; a refresh keeps its time.
-    random: () => 0,
+    reporter: health.dependency('schema'),
+    retry: { baseMs: 1, capMs: 2 },
   });
   running.push(source);
   return { state, source, health, cache };
@@ -128,6 +127,7 @@ describe('a schema of the registry', () => {
       cache: createCache({ ttlMs: 60_000, maxEntries: 10 }),
       refreshMs: 60_000,
       log: createLogger({ level: 'silent' }),
+      reporter: createHealth().dependency('schema'),
     });
     const signal = await asked.promise;
     await source.stop();
