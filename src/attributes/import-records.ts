@@ -1,6 +1,11 @@
 import { BridgeError, coerceError } from '../errors.ts';
 import { abortable } from '../lib/abortable.ts';
-import { createJsonLinesParser, type JsonLine } from '../lib/json-lines.ts';
+import {
+  type BadLineReason,
+  createJsonLinesParser,
+  type JsonLine,
+  MAX_LINE_DEPTH,
+} from '../lib/json-lines.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MapMetrics } from './map-metrics.ts';
 import type { ReadRecord, RecordConverter, SkippedAttribute } from './mapping/record-converter.ts';
@@ -197,12 +202,11 @@ async function runImport(
   return summary;
 }
 
-function unreadable(
-  reason: 'not JSON' | 'too long' | 'incomplete',
-  maxLineBytes: number,
-): ReadRecord {
+function unreadable(reason: BadLineReason, maxLineBytes: number): ReadRecord {
   const message = {
     'not JSON': 'is not JSON',
+    'not UTF-8': 'is not UTF-8',
+    'too deep': `nests deeper than ${MAX_LINE_DEPTH} levels`,
     'too long': `is longer than ${maxLineBytes} bytes`,
     incomplete: 'is cut off: the body ended within it',
   }[reason];

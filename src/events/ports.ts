@@ -14,7 +14,7 @@ export type RawEvent = Readonly<Record<string, unknown>>;
 
 export type StreamItem =
   | { readonly kind: 'event'; readonly event: RawEvent }
-  /** A line that is no event: its text, cut at a bound, and why. */
+  /** A line that is no event: its text (no UTF-8: its bytes as a data URL), and why. */
   | { readonly kind: 'malformed'; readonly text: string; readonly reason: string };
 
 export interface EventSource {
@@ -93,7 +93,7 @@ export type DeadLetterStage = 'read' | 'filter' | 'transform' | 'validate' | 'pu
 
 /** The body of a message in the dead-letter queue; the first four are a contract. */
 export interface DeadLetter {
-  /** The raw event, or the text of a line that is none. */
+  /** The raw event, or the text of a line that is none; no UTF-8: its bytes as a data URL. */
   readonly originalEvent: unknown;
   readonly error: string;
   /** When it was given up, ISO 8601. */

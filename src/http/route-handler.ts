@@ -40,7 +40,11 @@ export function createOperation(options: {
       if (bytes.length > 0) return bytes;
     }
     if (checkBody === undefined || route.bodyOptional === true) return undefined;
-    throw new Problem(400, 'body_missing', `This route needs a body of type ${JSON_TYPE}.`);
+    throw new Problem(
+      400,
+      'body_missing',
+      `The body is empty; this route needs one of type ${accepted.join(' or ')}.`,
+    );
   }
 
   return async (request, response) => {

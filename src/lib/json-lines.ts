@@ -1,13 +1,17 @@
+import { isUtf8 } from 'node:buffer';
+
+export type BadLineReason = 'not JSON' | 'not UTF-8' | 'too deep' | 'too long' | 'incomplete';
+
 /** One line of a JSON Lines body; `line` counts from 1 and includes blank lines. */
 export type JsonLine =
   | { readonly line: number; readonly ok: true; readonly value: unknown; readonly bytes: number }
   | {
       readonly line: number;
       readonly ok: false;
-      /** The line as it came, cut at `maxErrorBytes`. */
+      /** The line as it came, cut at `maxErrorBytes` between two characters: see `rawText`. */
       readonly text: string;
       readonly bytes: number;
-      readonly reason: 'not JSON' | 'too long' | 'incomplete';
+      readonly reason: BadLineReason;
     };
 
 export interface JsonLinesOptions {
@@ -16,6 +20,13 @@ export interface JsonLinesOptions {
   /** How much of a bad line is kept, in bytes. Default 4096. */
   readonly maxErrorBytes?: number;
 }
+
+/**
+ * Deepest nesting of a line. Twice what a JSON body may have by default, which leaves room for a
+ * list of events in a line; far below the some thousand levels at which what is recursive breaks
+ * (JSON.stringify, schemas, expressions), and no record or event of Genesys comes near it.
+ */
+export const MAX_LINE_DEPTH = 128;
 
 const LINE_FEED = 10;
 
@@ -39,14 +50,17 @@ export function createJsonLinesParser(options: JsonLinesOptions): JsonLinesParse
   let keptBytes = 0;
   let line = 0;
 
-  function bad(text: Buffer, bytes: number, reason: 'not JSON' | 'too long' | 'incomplete') {
-    const shown = text.subarray(0, maxErrorBytes).toString('utf8');
-    return { line, ok: false, text: shown, bytes, reason } as const;
+  function bad(kept: Buffer, bytes: number, reason: BadLineReason): JsonLine {
+    const shown = kept.subarray(0, maxErrorBytes);
+    const text = rawText(shown.length < bytes ? withoutPartialCharacter(shown) : shown);
+    return { line, ok: false, text, bytes, reason };
   }
 
   function keep(piece: Buffer): void {
     if (piece.length === 0) return;
+    const wasTooLong = lineBytes > options.maxLineBytes;
     lineBytes += piece.length;
+    if (wasTooLong && keptBytes >= maxErrorBytes) return;
     pieces.push(piece);
     keptBytes += piece.length;
     if (lineBytes <= options.maxLineBytes) return;
@@ -86,8 +100,9 @@ export function createJsonLinesParser(options: JsonLinesOptions): JsonLinesParse
     const text = line === 1 && decoded.startsWith('\uFEFF') ? decoded.slice(1) : decoded;
     if (text.trim() === '') return;
     const bytes = end - start;
-    if (cutOff) {
-      lines.push(bad(buffer.subarray(start, end), bytes, 'incomplete'));
+    const reason = cutOff ? 'incomplete' : whyUnreadable(text, buffer, start, end);
+    if (reason !== undefined) {
+      lines.push(bad(buffer.subarray(start, end), bytes, reason));
       return;
     }
     try {
@@ -125,4 +140,68 @@ export function createJsonLinesParser(options: JsonLinesOptions): JsonLinesParse
       return lines;
     },
   };
+}
+
+/** Bytes as text; as a data URL in base64 where they are no UTF-8, so that none of them is lost. */
+export function rawText(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  return `data:application/octet-stream;base64,${bytes.toString('base64')}`;
+}
+
+/** What is wrong before JSON is looked at; `text` is what was decoded of `buffer`. */
+function whyUnreadable(
+  text: string,
+  buffer: Buffer,
+  start: number,
+  end: number,
+): BadLineReason | undefined {
+  // Decoding puts U+FFFD for bytes that are none, but it may have come as a character, too.
+  if (text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end))) return 'not UTF-8';
+  return isTooDeep(text) ? 'too deep' : undefined;
+}
+
+const OPENING = ['{', '['];
+
+/** Nearly every line has too few brackets for that, which costs next to nothing to find. */
+function isTooDeep(text: string): boolean {
+  let left = MAX_LINE_DEPTH;
+  for (const bracket of OPENING) {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      left -= 1;
+      if (left < 0) return isNestedTooDeep(text);
+    }
+  }
+  return false;
+}
+
+function isNestedTooDeep(text: string): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charAt(at);
+    if (inString) {
+      if (char === '\\') at += 1;
+      else if (char === '"') inString = false;
+    } else if (char === '"') {
+      inString = true;
+    } else if (char === '{' || char === '[') {
+      depth += 1;
+      if (depth > MAX_LINE_DEPTH) return true;
+    } else if (char === '}' || char === ']') {
+      depth -= 1;
+    }
+  }
+  return false;
+}
+
+/** Bytes that were cut anywhere, without the beginning of a UTF-8 character at their end. */
+function withoutPartialCharacter(bytes: Buffer): Buffer {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if (byte < 0x80) return bytes;
+    if (byte < 0xc0) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+    return length > back ? bytes.subarray(0, bytes.length - back) : bytes;
+  }
+  return bytes;
 }

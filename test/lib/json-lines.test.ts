@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createJsonLinesParser, type JsonLine } from '../../src/lib/json-lines.ts';
+import { createJsonLinesParser, type JsonLine, MAX_LINE_DEPTH } from '../../src/lib/json-lines.ts';
 
 const values = fc.jsonValue({ stringUnit: 'binary' });
 
@@ -96,5 +96,101 @@ describe('JSON lines', () => {
     const bytes = Buffer.from('\uFEFF{"a":1}\n{"a":2}\n');
     expect(valuesOf(parseAll(cut(bytes, [1, 2])))).toEqual([{ a: 1 }, { a: 2 }]);
     expect(parseAll([Buffer.from('1\n\uFEFF2\n')])[1]).toMatchObject({ reason: 'not JSON' });
+  });
+
+  const nested = (depth: number, inner = '') => `${'['.repeat(depth)}${inner}${']'.repeat(depth)}`;
+
+  test.each([
+    [`${MAX_LINE_DEPTH} levels are taken`, nested(MAX_LINE_DEPTH), undefined],
+    ['one more is refused', nested(MAX_LINE_DEPTH + 1), 'too deep'],
+    ['as are objects', `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`, 'too deep'],
+    ['and what never ends', '['.repeat(100_000), 'too deep'],
+    ['brackets in text are none', JSON.stringify(`\\"${'[{'.repeat(5000)}`), undefined],
+    ['brackets side by side are not deep', `[${'[],'.repeat(5000)}{}]`, undefined],
+  ])('nesting: %s', (_name, text, reason) => {
+    const [line] = parseAll([Buffer.from(text)]);
+    expect(line).toMatchObject(
+      reason === undefined
+        ? { ok: true, value: JSON.parse(text) as unknown }
+        : { ok: false, reason, text: text.slice(0, 4096) },
+    );
+  });
+
+  test('bytes that are no UTF-8 are never read as U+FFFD, and none is lost', () => {
+    const bytes = Buffer.from('{"a":"\uFFFD"}\n{"a":"B\xFCro"}\n{"a":2}\n', 'latin1');
+    const good = Buffer.from('{"a":"\uFFFD"}\n');
+    const lines = parseAll([good, bytes.subarray(bytes.indexOf(10) + 1)]);
+    expect(lines[0]).toMatchObject({ ok: true, value: { a: '\uFFFD' } });
+    expect(lines[1]).toEqual({
+      line: 2,
+      ok: false,
+      text: `data:application/octet-stream;base64,${Buffer.from('{"a":"B\xFCro"}', 'latin1').toString('base64')}`,
+      bytes: 12,
+      reason: 'not UTF-8',
+    });
+    expect(lines[2]).toMatchObject({ ok: true, value: { a: 2 } });
+  });
+
+  test('what is kept of a bad line is cut between two characters', () => {
+    for (const maxErrorBytes of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
+      const bytes = Buffer.from('aä€🎈x\n');
+      const parser = createJsonLinesParser({ maxLineBytes: 100, maxErrorBytes });
+      const [broken] = parser.push(bytes);
+      const tooLong = createJsonLinesParser({ maxLineBytes: 1, maxErrorBytes });
+      const [long] = tooLong.push(bytes);
+      for (const line of [broken, long]) {
+        const text = line?.ok === false ? line.text : undefined;
+        expect('aä€🎈x').toMatch(new RegExp(`^${text}`, 'u'));
+        expect(Buffer.byteLength(text ?? '')).toBeGreaterThan(maxErrorBytes - 4);
+      }
+    }
+  });
+
+  test('poison lines never touch their neighbours: all good ones come through, in order', () => {
+    const poison = fc.oneof(
+      fc.integer({ min: 129, max: 3000 }).map((depth) => Buffer.from(nested(depth))),
+      fc.integer({ min: 129, max: 3000 }).map((depth) => Buffer.from('{"a":['.repeat(depth))),
+      fc.integer({ min: 5000, max: 20_000 }).map((length) => Buffer.alloc(length, '[')),
+      fc.uint8Array({ minLength: 1, maxLength: 60 }).map((bytes) => {
+        const junk = Buffer.from(bytes.map((byte) => (byte === 10 ? 0xff : byte)));
+        return Buffer.concat([Buffer.from('{"a":"'), junk, Buffer.from('\x80"}', 'latin1')]);
+      }),
+      // A surrogate on its own, as bytes; byte order marks; carriage returns; nothing at all.
+      fc
+        .constantFrom('"\xED\xA0\x80"', '\xEF\xBB\xBF{"poison":1}', '{"a"\r:}', '\r', ' ', '')
+        .map((text) => Buffer.from(text, 'latin1')),
+    );
+    const good = fc.oneof(
+      values.map((value) => JSON.stringify({ value })),
+      fc.constantFrom('{"value":"\\ud800"}', '{"value":"\uFFFD"}', `{"value":${nested(120)}}`),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof({ weight: 2, arbitrary: good }, poison), { maxLength: 20 }),
+        fc.array(fc.nat(50_000), { maxLength: 40 }),
+        (lines, at) => {
+          const expected = lines.flatMap((line, index) =>
+            typeof line === 'string' && line.length <= 4000
+              ? [[index + 2, JSON.parse(line) as unknown]]
+              : [],
+          );
+          const bytes = Buffer.concat(
+            [Buffer.from('0'), ...lines.map((line) => Buffer.from(line)), Buffer.from('1')].flatMap(
+              (line) => [line, Buffer.from('\n')],
+            ),
+          );
+
+          const read = parseAll(cut(bytes, at), 4000);
+
+          const numbers = read.map(({ line }) => line);
+          expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+          expect(read.filter(({ ok }) => ok).map((one) => [one.line, valuesOf([one])[0]])).toEqual([
+            [1, 0],
+            ...expected,
+            [lines.length + 2, 1],
+          ]);
+        },
+      ),
+    );
   });
 });

@@ -71,7 +71,7 @@ export interface MapApp {
   log(): string;
   post(records: unknown, query?: string, orgId?: string): Promise<Answered>;
   /** Sends NDJSON text and returns the lines of the answer. */
-  stream(text: string, query?: string): Promise<Record<string, Record<string, unknown>>[]>;
+  stream(body: string | Buffer, query?: string): Promise<Record<string, Record<string, unknown>>[]>;
   /** As at the end of the process: after `timeoutMs` the signals of requests abort. */
   stop(timeoutMs: number): Promise<void>;
   /** Batches that were sent, by how they ended if given. */
@@ -201,11 +201,11 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
       });
       return { status: response.status, body: (await response.json()) as Answered['body'] };
     },
-    async stream(text, query = '?orgId=acme') {
+    async stream(body, query = '?orgId=acme') {
       const response = await fetch(`${server.url}/map${query}`, {
         method: 'POST',
         headers: { 'content-type': 'application/x-ndjson' },
-        body: text,
+        body,
       });
       const answer = await response.text();
       if (response.status !== 200) throw new Error(`${response.status}: ${answer}`);

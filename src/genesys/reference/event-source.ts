@@ -18,7 +18,6 @@ export interface EventSourceOptions {
 
 const SUBSCRIPTIONS = '/api/v2/events/subscriptions';
 const NAME = 'high-priority-interactions';
-const MAX_SHOWN = 4096;
 
 /** `POST /api/v2/events/subscriptions` and `GET …/<id>/events`, an endless body of JSON lines. */
 export function createEventSource(client: GenesysClient, options: EventSourceOptions): EventSource {
@@ -68,7 +67,9 @@ export function createEventSource(client: GenesysClient, options: EventSourceOpt
   function items(body: Readable, path: string, signal: AbortSignal) {
     // Bytes are collected from now on, not from the first read on.
     const chunks = receivedChunks(body, options.maxLineBytes);
-    const parser = createJsonLinesParser({ maxLineBytes: options.maxLineBytes });
+    // A bad line is somebody's event: its letter has all of it.
+    const { maxLineBytes } = options;
+    const parser = createJsonLinesParser({ maxLineBytes, maxErrorBytes: maxLineBytes });
     async function* read(): AsyncGenerator<readonly StreamItem[], void, undefined> {
       try {
         for await (const chunk of chunks) {
@@ -104,9 +105,5 @@ function itemsOf(line: JsonLine): StreamItem[] {
 
 function itemOf(value: unknown): StreamItem {
   if (isRecord(value)) return { kind: 'event', event: value };
-  return {
-    kind: 'malformed',
-    text: JSON.stringify(value).slice(0, MAX_SHOWN),
-    reason: 'not an object',
-  };
+  return { kind: 'malformed', text: JSON.stringify(value), reason: 'not an object' };
 }

@@ -116,6 +116,20 @@ describe('from the stream to the bus', () => {
     expect(stats.counts).toMatchObject({ malformed: 1, failed: 0 });
   });
 
+  test('makes a dead letter of a line that nests too deep; its neighbours are published', async () => {
+    const sandbox = await sandboxForTest();
+    const { worker, stats } = await workerOn(sandbox);
+    const deep = `{"id":"deep","payload":${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}}`;
+
+    worker.start();
+    sandbox.emit([interaction(), deep, interaction()]);
+
+    await until(() => expect(sandbox.cloud.deadLetters()).toHaveLength(1));
+    await until(() => expect(stats.counts.published).toBe(2));
+    const letter: unknown = JSON.parse(sandbox.cloud.deadLetters()[0]?.body ?? '');
+    expect(letter).toMatchObject({ originalEvent: deep, stage: 'read', error: 'too deep' });
+  });
+
   test('makes a dead letter of an event that breaks the schema, with reason and versions', async () => {
     const sandbox = await sandboxForTest();
     const { worker, stats, journal, pipeline } = await workerOn(sandbox);

@@ -80,8 +80,26 @@ describe('lines', () => {
   it('that are too long are cut, named, and skipped', async () => {
     const items = await itemsOf(chunks([`"${'x'.repeat(50_000)}"\n{"id":1}\n`], end));
     expect(items[0]).toMatchObject({ kind: 'malformed', reason: 'too long' });
-    expect(items[0]?.kind === 'malformed' && items[0].text.length).toBeLessThanOrEqual(4096);
+    expect(items[0]?.kind === 'malformed' && items[0].text).toBe(`"${'x'.repeat(9999)}`);
     expect(items[1]).toEqual(event(1));
+  });
+
+  it('that nest too deep or are no UTF-8 are named with all of their bytes', async () => {
+    const deep = `{"id":2,"payload":${'['.repeat(2500)}${']'.repeat(2500)}}`;
+    const latin = Buffer.from('{"id":"B\xFCro"}', 'latin1');
+    const items = await itemsOf(
+      chunks(['{"id":1}\n', `${deep}\n`, latin, '\n{"id":"\uFFFD"}\n'], end),
+    );
+    expect(items).toEqual([
+      event(1),
+      { kind: 'malformed', text: deep, reason: 'too deep' },
+      {
+        kind: 'malformed',
+        text: `data:application/octet-stream;base64,${latin.toString('base64')}`,
+        reason: 'not UTF-8',
+      },
+      event('\uFFFD'),
+    ]);
   });
 
   it('may end without a line feed when the body ends well', async () => {

@@ -97,6 +97,28 @@ describe('POST /map with NDJSON', () => {
     expect([...app.sandbox.records.stored.keys()]).toEqual(['T1', 'T8']);
   });
 
+  test('a line that is no UTF-8 or nests too deep is rejected; a real U+FFFD is written', async () => {
+    const app = await startMapApp();
+    const lines = await app.stream(
+      Buffer.concat([
+        Buffer.from('{"ticketId":"T1","sourceChannel":"B\xFCro"}\n', 'latin1'),
+        Buffer.from('{"ticketId":"T2","sourceChannel":"B\uFFFDro"}\n'),
+        Buffer.from(`{"ticketId":"T3","x":${'['.repeat(5000)}${']'.repeat(5000)}}\n`),
+        Buffer.from('{"ticketId":"T4"}\n'),
+      ]),
+    );
+
+    expect(
+      only(lines, 'rejected').map(({ line, errors }) => [line, (errors as object[])[0]]),
+    ).toEqual([
+      [1, { attribute: 'record', rule: 'json', message: 'is not UTF-8' }],
+      [3, { attribute: 'record', rule: 'json', message: 'nests deeper than 128 levels' }],
+    ]);
+    const { stored } = app.sandbox.records;
+    expect([...stored.keys()]).toEqual(['T2', 'T4']);
+    expect(stored.get('T2')?.entity['crm_channel_source']).toBe('B\uFFFDro');
+  });
+
   test('later records win, whether the earlier one was sent or not', async () => {
     const app = await startMapApp({ batchSize: 4, maxInFlight: 4 });
     app.sandbox.faults.add({ target: BATCH, latencyMs: 5 });
@@ -185,6 +207,21 @@ describe('POST /map with NDJSON', () => {
       body: ndjson(tickets(1)),
     });
     expect(response.status).toBe(status);
+  });
+
+  test('an empty body is told so, with what the route takes', async () => {
+    const app = await startMapApp();
+    const response = await fetch(`${app.url}/map?orgId=acme`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: '',
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      code: 'body_missing',
+      detail:
+        'The body is empty; this route needs one of type application/json or application/x-ndjson.',
+    });
   });
 
   test('a missing permission is a 403, not a stream', async () => {
