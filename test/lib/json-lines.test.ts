@@ -153,7 +153,7 @@ describe('JSON lines', () => {
       fc.integer({ min: 5000, max: 20_000 }).map((length) => Buffer.alloc(length, '[')),
       fc.uint8Array({ minLength: 1, maxLength: 60 }).map((bytes) => {
         const junk = Buffer.from(bytes.map((byte) => (byte === 10 ? 0xff : byte)));
-        return Buffer.concat([Buffer.from('{"a":"'), junk, Buffer.from('\x80"}', 'latin1')]);
+        return Buffer.concat([Buffer.from('{"a":"'), junk, Buffer.from('\xFF"}', 'latin1')]);
       }),
       // A surrogate on its own, as bytes; byte order marks; carriage returns; nothing at all.
       fc

@@ -1,26 +1,13 @@
 // `npm run import -- --org acme tickets.ndjson`: sends a file of records to a running service.
-import { once } from 'node:events';
-import { createWriteStream, type WriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
-import { parseArgs } from 'node:util';
 import { request } from 'undici';
 import { createJsonLinesParser } from '../../lib/json-lines.ts';
+import { type ImportArguments, readArguments, USAGE } from './import-arguments.ts';
+import { BROKE_OFF, createImportOutcome, type ImportOutcome, isObject } from './import-outcome.ts';
 import { createImportProgress } from './import-progress.ts';
-import { readRecordLines } from './record-lines.ts';
-import { addRecords, writeReject } from './rejects.ts';
-
-const USAGE = `Usage: npm run import -- --org <id> [options] <file.ndjson | file.csv>
-  --org <id>            organisation unit whose definitions hold
-  --url <address>       of the service; default http://127.0.0.1:3000
-  --rejects <file>      where records that were not written go, as JSON lines {line, id, …, record}
-  --dry-run             everything but the write
-  --skip-unchanged      leave out what Genesys has like this already
-  --delimiter <char>    of a CSV file; default ","
-  --api-key-env <name>  variable that holds the API key; default BRIDGE_API_KEY
-Exit code: 0 everything written, 1 some records were not, 2 the import could not be done.
-`;
+import { openRecords, type RecordFile } from './record-lines.ts';
+import { openRejects } from './rejects.ts';
 
 export interface ImportIo {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -28,17 +15,9 @@ export interface ImportIo {
   readonly err: Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean };
 }
 
-interface Arguments {
-  readonly file: string;
-  readonly address: URL;
-  readonly apiKey: string | undefined;
-  readonly rejects: string | undefined;
-  readonly delimiter: string | undefined;
-}
-
 /** @returns the exit code. */
 export async function importFile(args: readonly string[], io: ImportIo): Promise<number> {
-  let given: Arguments;
+  let given: ImportArguments;
   try {
     given = readArguments(args, io.env);
   } catch (error) {
@@ -53,86 +32,134 @@ export async function importFile(args: readonly string[], io: ImportIo): Promise
   }
 }
 
-async function send(given: Arguments, io: ImportIo): Promise<number> {
-  const { file, address, delimiter } = given;
+async function send(given: ImportArguments, io: ImportIo): Promise<number> {
+  const { file } = given;
   const { size } = await stat(file);
+  const records = await openRecords(file, given);
+  if (records.dialect !== undefined) io.err.write(`${file}: ${describe(records)}\n`);
+  const rejects = given.rejects === undefined ? undefined : await openRejects(given.rejects);
   const progress = createImportProgress(size, io.err);
-  let failure: unknown;
+  const outcome = createImportOutcome(records);
 
-  async function* body(): AsyncGenerator<string> {
+  /** Ends where the file cannot be read on, so that what was sent has its summary all the same. */
+  async function* body(): AsyncGenerator<Buffer> {
     try {
-      for await (const { text, bytesRead } of readRecordLines(file, delimiter)) {
+      for await (const { bytes, bytesRead, refused } of records.pieces) {
+        for (const row of refused) {
+          const reject = outcome.refused(row);
+          await rejects?.keepRow(row, reject);
+        }
         progress.sent(bytesRead);
-        if (text !== '') yield text;
+        if (bytes.length > 0) yield bytes;
       }
     } catch (error) {
-      failure = error;
-      throw error;
+      outcome.stoppedAt(records.nextLine, messageOf(error));
     }
   }
 
-  const rejects = given.rejects === undefined ? undefined : await openRejects(given.rejects);
-  const held = new Map<number, object>();
-  let summary: Readonly<Record<string, unknown>> | undefined;
   try {
-    const answer = await request(address, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/x-ndjson',
-        ...(given.apiKey === undefined ? {} : { 'x-api-key': given.apiKey }),
-      },
-      body: Readable.from(body(), { objectMode: false }),
-      // The service answers as fast as Genesys lets it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-    if (answer.statusCode !== 200) {
-      throw new Error(`the service answered ${answer.statusCode}: ${await answer.body.text()}`);
-    }
-    for await (const line of jsonLines(answer.body)) {
-      if (isObject(line['progress'])) progress.told(line['progress']);
-      if (isObject(line['summary'])) summary = line['summary'];
-      for (const fate of ['rejected', 'failed'] as const) {
-        const told = line[fate];
-        if (!isObject(told) || rejects === undefined) continue;
-        await keep(rejects, held, Number(told['line']), { fate, ...told });
+    const answer = await post(given, Readable.from(body(), { objectMode: false }));
+    try {
+      for await (const line of jsonLines(answer)) {
+        if (isObject(line['progress'])) progress.told(line['progress']);
+        const reject = outcome.told(line);
+        if (reject !== undefined) await rejects?.keep(reject);
       }
+    } catch (error) {
+      outcome.brokeOff(messageOf(error));
     }
-    if (rejects !== undefined) await addRecords(file, delimiter, held, rejects);
-  } catch (error) {
-    throw failure ?? error;
+    // What it cannot be read for a second time, it could not be read for the first time.
+    await rejects?.addRecords(() => openRecords(file, given)).catch(() => undefined);
   } finally {
     progress.end();
-    rejects?.end();
+    await rejects?.close();
   }
-  if (rejects !== undefined) await finished(rejects);
-  if (summary === undefined) throw new Error('the answer broke off before its summary');
-  // The list of allowed attributes is long, and `GET /attributes` has it for those who ask.
-  const { allowedAttributes: _, ...outcome } = summary;
-  io.out.write(`${JSON.stringify(outcome, undefined, 2)}\n`);
-  return summary['success'] === true ? 0 : 1;
+  io.out.write(`${JSON.stringify(outcome.summary, undefined, 2)}\n`);
+  return conclude(given, outcome, rejects?.failure, io.err);
 }
 
-/** So many wait in memory for their record; what comes after them goes to the file without it. */
-const MAX_HELD = 200_000;
-
-async function keep(
-  rejects: WriteStream,
-  held: Map<number, object>,
-  line: number,
-  reject: object,
-): Promise<void> {
-  if (held.size < MAX_HELD) held.set(line, reject);
-  else await writeReject(rejects, reject);
+/** Says for people what went wrong. @returns the exit code. */
+function conclude(
+  given: ImportArguments,
+  { summary, reasons, listed }: ImportOutcome,
+  rejectsFailure: Error | undefined,
+  err: ImportIo['err'],
+): number {
+  for (const warning of summary.warnings) {
+    err.write(`Warning: ${typeof warning === 'string' ? warning : JSON.stringify(warning)}\n`);
+  }
+  const notWritten = summary.rejected + summary.failed;
+  if (given.rejects === undefined && notWritten > 0) {
+    const more = notWritten - reasons.length;
+    const rest = more > 0 ? `  and ${more} more; --rejects <file> keeps them all\n` : '';
+    err.write(`Not written:\n${reasons.map((reason) => `  ${reason}\n`).join('')}${rest}`);
+  } else if (listed < notWritten) {
+    err.write(
+      `${notWritten - listed} records that were not written are not in the file of rejects: the summary has them.\n`,
+    );
+  }
+  const { stopped, error } = summary;
+  if (stopped !== undefined) {
+    err.write(
+      `The file could not be read to its end: line ${stopped.line}: ${stopped.reason}. Nothing from that line on was sent.\n`,
+    );
+  }
+  if (isObject(error)) err.write(`The import did not go to its end: ${String(error['message'])}\n`);
+  if (rejectsFailure !== undefined) {
+    err.write(`The file of rejects is not whole: ${rejectsFailure.message}\n`);
+  }
+  if (isObject(error) && error['code'] === BROKE_OFF) return 2;
+  if (stopped !== undefined || rejectsFailure !== undefined) return 2;
+  if (summary.read === 0 && error === undefined) {
+    err.write('Nothing was imported: the file holds no record.\n');
+    return 2;
+  }
+  return summary.success ? 0 : 1;
 }
 
-/** Before anything is sent, so that no import is begun whose rejects would be lost. */
-async function openRejects(path: string): Promise<WriteStream> {
-  const rejects = createWriteStream(path);
-  await once(rejects, 'open');
-  // What breaks it later comes to light with the next write, or at its end.
-  rejects.on('error', () => undefined);
-  return rejects;
+/** @throws Error when the service did not take the import. */
+async function post(
+  { address, apiKey }: ImportArguments,
+  body: Readable,
+): Promise<AsyncIterable<Uint8Array>> {
+  const answer = await request(address, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/x-ndjson',
+      ...(apiKey === undefined ? {} : { 'x-api-key': apiKey }),
+    },
+    body,
+    // The service answers as fast as Genesys lets it.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  }).catch((error: unknown) => {
+    throw new Error(`no answer from ${address.origin}: ${messageOf(error)}`, { cause: error });
+  });
+  if (answer.statusCode === 200) return answer.body;
+  throw new Error(
+    `the service answered ${answer.statusCode}: ${problemIn(await answer.body.text())}`,
+  );
+}
+
+/** What a problem (RFC 9457) says to people; anything else as it is. */
+function problemIn(text: string): string {
+  try {
+    const problem: unknown = JSON.parse(text);
+    if (isObject(problem) && typeof problem['detail'] === 'string') {
+      const errors: unknown[] = Array.isArray(problem['errors']) ? problem['errors'] : [];
+      const details = errors.map((one) => ` ${JSON.stringify(one)}`).join('');
+      return `${problem['detail']} (${String(problem['code'])})${details}`;
+    }
+  } catch {
+    // No JSON.
+  }
+  return text;
+}
+
+function describe({ encoding, dialect }: RecordFile): string {
+  const { delimiter = ',', from = '' } = dialect ?? {};
+  const shown = delimiter === '\t' ? 'tab' : JSON.stringify(delimiter);
+  return `CSV in ${encoding}, delimiter ${shown} (from ${from})`;
 }
 
 async function* jsonLines(
@@ -145,45 +172,8 @@ async function* jsonLines(
   for (const line of parser.end(false)) if (line.ok && isObject(line.value)) yield line.value;
 }
 
-function readArguments(args: readonly string[], env: ImportIo['env']): Arguments {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      org: { type: 'string' },
-      url: { type: 'string', default: 'http://127.0.0.1:3000' },
-      rejects: { type: 'string' },
-      delimiter: { type: 'string' },
-      'dry-run': { type: 'boolean', default: false },
-      'skip-unchanged': { type: 'boolean', default: false },
-      'api-key-env': { type: 'string' },
-    },
-  });
-  const [file] = positionals;
-  if (file === undefined || positionals.length > 1) throw new Error('Name one file');
-  if (values.org === undefined) throw new Error('--org is missing');
-  if (!URL.canParse(values.url)) throw new Error('--url is no address');
-  if (values.delimiter !== undefined && !/^[^"\r\n]$/u.test(values.delimiter)) {
-    throw new Error('--delimiter is not one character');
-  }
-  const variable = values['api-key-env'];
-  const apiKey = env[variable ?? 'BRIDGE_API_KEY'];
-  if (variable !== undefined && (apiKey ?? '') === '') throw new Error(`${variable} is not set`);
-
-  const address = new URL('map', values.url.replace(/\/*$/, '/'));
-  address.searchParams.set('orgId', values.org);
-  if (values['dry-run']) address.searchParams.set('dryRun', 'true');
-  if (values['skip-unchanged']) address.searchParams.set('skipUnchanged', 'true');
-  const { rejects, delimiter } = values;
-  return { file, address, apiKey, rejects, delimiter };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error && error.message !== '' ? error.message : String(error);
 }
 
 if (import.meta.main) {
