@@ -21,10 +21,13 @@ export const callerSettings = group('Callers', {
   }),
   JWT_PUBLIC_KEY: text(
     unset,
-    "PEM public key (also \\n-escaped, base64, or a file path) that signs callers' tokens",
+    "PEM public key (also \\n-escaped, base64, or a file path) that signs callers' tokens; RSA: at least 2048 bits",
   ),
   JWT_SECRET: secret('Shared secret for HS algorithms, at least 32 bytes', { minLength: 32 }),
-  JWT_JWKS_URL: address(unset, "Address of the issuer's key set"),
+  JWT_JWKS_URL: address(
+    unset,
+    "Address of the issuer's key set; RSA keys below 2048 bits and keys for encryption are left out",
+  ),
   JWT_ROLES_CLAIM: text('roles', 'Claim with the roles: a list, or words separated by spaces'),
   AUTH_FAILURES_PER_MINUTE: integer(
     30,

@@ -69,6 +69,8 @@ const OTHER_WORDS = new Set(
     // OAuth, and secrets that the logger hides.
     'access_token refresh_token client_secret token_type expires_in error_description jwt_bearer',
     'client_credentials invalid_client invalid_grant invalid_scope unauthorized_client unsupported_grant_type',
+    // Members of a JSON Web Key.
+    'key_ops',
     // Columns of the journal and of CSV reports; kinds of readiness, simulations and replays.
     'application_id user_version event_id taken_at waiting_since',
     'defined_never_filled filled_not_defined distinct_exact first_day last_day top_values',

@@ -96,6 +96,12 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       return await tokens.verify(token);
     } catch (error) {
       if (error instanceof TokenRefused) {
+        const { cause } = error;
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        options.log.debug(
+          { remoteAddress: address, refusal: error.refusal, reason },
+          'Refused a token',
+        );
         const why = error.refusal.replace('_', ' ');
         throw refuse(`token_${error.refusal}`, `The token was not accepted: ${why}.`, address);
       }

@@ -1,16 +1,16 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
-import jwt, { type Algorithm, type JwtPayload } from 'jsonwebtoken';
+import { type CompactJWSHeaderParameters, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Caller } from '../exchange.ts';
 import { isRole } from '../route.ts';
-import { verifyEd25519 } from './ed25519-tokens.ts';
-import { createKeySet, type KeySet, type KeySetOptions } from './key-set.ts';
+import { createKeySet, type KeySetOptions, KeysUnavailable } from './key-set.ts';
+import { algorithmsOfKey, keyWeakness } from './key-strength.ts';
 
 export interface JsonWebTokenOptions {
   readonly issuer: string;
   readonly audience: string;
   /** One family only: RS, PS, ES and EdDSA (with Ed25519), or HS. */
   readonly algorithms: readonly string[];
-  /** Where the key comes from. A shared secret has at least 32 bytes. */
+  /** Where the key comes from. A shared secret has at least 32 bytes, an RSA key 2048 bits. */
   readonly key:
     | { readonly publicKey: string }
     | { readonly secret: string }
@@ -26,14 +26,15 @@ export class TokenRefused extends Error {
   override name = 'TokenRefused';
   readonly refusal: TokenRefusal;
 
-  constructor(refusal: TokenRefusal, cause?: unknown) {
+  /** The cause says more, for the log; it repeats nothing of the token. */
+  constructor(refusal: TokenRefusal, cause: unknown) {
     super(`The token was refused: ${refusal}`, { cause });
     this.refusal = refusal;
   }
 }
 
 export interface JsonWebTokens {
-  /** @throws TokenRefused, or another Error when the issuer's keys cannot be had. */
+  /** @throws TokenRefused, or KeysUnavailable when the issuer's keys cannot be had. */
   verify(token: string): Promise<Caller>;
   stop(): Promise<void>;
 }
@@ -42,124 +43,113 @@ const MAX_TOKEN_LENGTH = 8192;
 /** Clocks may differ by this much. */
 const CLOCK_TOLERANCE_SECONDS = 30;
 const MIN_SECRET_BYTES = 32;
-const FAMILIES = {
-  symmetric: /^HS(?:256|384|512)$/,
-  asymmetric: /^(?:(?:RS|PS|ES)(?:256|384|512)|EdDSA)$/,
-};
-/** What a key of each type can verify: the key decides, never what the token says of itself. */
-const ALGORITHMS_OF_KEY: Readonly<Record<string, RegExp>> = {
-  rsa: /^[RP]S/,
-  ec: /^ES/,
-  ed25519: /^EdDSA$/,
-};
+const SYMMETRIC = /^HS(?:256|384|512)$/;
+const ASYMMETRIC = /^(?:(?:RS|PS|ES)(?:256|384|512)|EdDSA)$/;
 
-/** @throws Error when key and algorithms do not belong together. */
+/** @throws Error when key and algorithms do not belong together, or the key is weak. */
 export function createJsonWebTokens(options: JsonWebTokenOptions): JsonWebTokens {
-  const family = 'secret' in options.key ? FAMILIES.symmetric : FAMILIES.asymmetric;
+  const { issuer, audience, rolesClaim, key } = options;
   // A list of one family and a key object of that family: a public key can never be a secret.
+  const family = 'secret' in key ? SYMMETRIC : ASYMMETRIC;
   if (options.algorithms.length === 0 || !options.algorithms.every((name) => family.test(name))) {
     throw new Error(
       'JWT_ALGORITHMS: HS algorithms go with JWT_SECRET, RS, PS, ES and EdDSA with a public key',
     );
   }
-  const keySet = 'keySet' in options.key ? createKeySet(options.key.keySet) : undefined;
-  const fixedKey = 'keySet' in options.key ? undefined : readKey(options.key);
-  if (fixedKey !== undefined && algorithmsFor(fixedKey, options.algorithms).length === 0) {
-    const found = `${options.algorithms.join(', ')} with a key of type ${fixedKey.asymmetricKeyType}`;
-    throw new Error(
-      `JWT_ALGORITHMS: found ${found}; allowed: RS and PS with RSA, ES with EC, EdDSA with Ed25519`,
-    );
+  const keySet = 'keySet' in key ? createKeySet(key.keySet) : undefined;
+  const fixedKey = 'keySet' in key ? undefined : readKey(key, options.algorithms);
+  const rules = {
+    issuer,
+    audience,
+    algorithms: [...options.algorithms],
+    requiredClaims: ['exp'],
+    clockTolerance: CLOCK_TOLERANCE_SECONDS,
+  };
+
+  /** Only asked for a header whose algorithm is listed. */
+  async function keyFor(header: CompactJWSHeaderParameters) {
+    // RFC 7515 §4.1.11: what is critical and not understood makes the token invalid.
+    if (Object.hasOwn(header, 'crit')) throw new TokenRefused('invalid', 'critical parameters');
+    const keyId: unknown = header.kid;
+    if (keyId !== undefined && typeof keyId !== 'string') {
+      throw new TokenRefused('malformed', 'the key id is no text');
+    }
+    if (fixedKey !== undefined) return fixedKey;
+    const found = await keySet?.find(header);
+    if (found === undefined || found === 'unknown') {
+      throw new TokenRefused('unknown_key', 'no key of the key set has this id');
+    }
+    if (found === 'unfit') throw new TokenRefused('invalid', 'the key is not for this algorithm');
+    return found;
   }
 
   return {
     async verify(token) {
-      if (token.length > MAX_TOKEN_LENGTH) throw new TokenRefused('too_long');
-      const header = decodeHeader(token);
-      const { key, algorithms } = await findKey(header, options, fixedKey, keySet);
-      const payload = verifySignatureAndClaims(token, key, algorithms, options);
+      if (token.length > MAX_TOKEN_LENGTH) {
+        throw new TokenRefused('too_long', `more than ${MAX_TOKEN_LENGTH} characters`);
+      }
+      const payload = await jwtVerify(token, keyFor, rules).then(
+        (result) => result.payload,
+        (error: unknown) => {
+          throw refusalOf(error);
+        },
+      );
+      checkDates(payload);
       return {
         name: typeof payload.sub === 'string' ? payload.sub.slice(0, 200) : 'unknown',
-        roles: rolesOf(payload, options.rolesClaim),
+        roles: rolesOf(payload, rolesClaim),
       };
     },
     stop: async () => keySet?.stop(),
   };
 }
 
-function readKey(key: { publicKey: string } | { secret: string }): KeyObject {
-  if ('publicKey' in key) return createPublicKey(key.publicKey);
-  const secret = Buffer.from(key.secret, 'utf8');
-  if (secret.length < MIN_SECRET_BYTES) {
-    throw new Error(`JWT_SECRET: has less than ${MIN_SECRET_BYTES} bytes`);
-  }
-  return createSecretKey(secret);
-}
-
-function decodeHeader(token: string): { kid?: string } {
-  let header: unknown;
-  try {
-    header = jwt.decode(token, { complete: true })?.header;
-  } catch (error) {
-    throw new TokenRefused('malformed', error);
-  }
-  if (typeof header !== 'object' || header === null) throw new TokenRefused('malformed');
-  // RFC 7515 §4.1.11: what is critical and not understood makes the token invalid.
-  if ('crit' in header) throw new TokenRefused('invalid');
-  const kid = 'kid' in header ? header.kid : undefined;
-  if (kid !== undefined && typeof kid !== 'string') throw new TokenRefused('malformed');
-  return kid === undefined ? {} : { kid };
-}
-
-async function findKey(
-  header: { kid?: string },
-  options: JsonWebTokenOptions,
-  fixedKey: KeyObject | undefined,
-  keySet: KeySet | undefined,
-): Promise<{ key: KeyObject; algorithms: readonly string[] }> {
-  if (fixedKey !== undefined) {
-    return { key: fixedKey, algorithms: algorithmsFor(fixedKey, options.algorithms) };
-  }
-  const found = await keySet?.find(header.kid);
-  if (found === undefined) throw new TokenRefused('unknown_key');
-  const { key, algorithm } = found;
-  const algorithms = algorithmsFor(key, options.algorithms).filter(
-    (name) => algorithm === undefined || name === algorithm,
-  );
-  if (algorithms.length === 0) throw new TokenRefused('invalid');
-  return { key, algorithms };
-}
-
-function algorithmsFor(key: KeyObject, algorithms: readonly string[]): readonly string[] {
-  const fitting =
-    key.type === 'secret' ? FAMILIES.symmetric : ALGORITHMS_OF_KEY[key.asymmetricKeyType ?? ''];
-  return algorithms.filter((name) => fitting?.test(name) === true);
-}
-
-function verifySignatureAndClaims(
-  token: string,
-  key: KeyObject,
+function readKey(
+  key: { publicKey: string } | { secret: string },
   algorithms: readonly string[],
-  options: JsonWebTokenOptions,
-): JwtPayload {
-  const { issuer, audience } = options;
-  const rules = { issuer, audience, clockTolerance: CLOCK_TOLERANCE_SECONDS };
-  let payload: JwtPayload | string;
-  try {
-    payload =
-      key.asymmetricKeyType === 'ed25519'
-        ? verifyEd25519(token, key, rules)
-        : jwt.verify(token, key, { ...rules, algorithms: algorithms as Algorithm[] });
-  } catch (error) {
-    throw new TokenRefused(error instanceof jwt.TokenExpiredError ? 'expired' : 'invalid', error);
+): KeyObject {
+  if ('secret' in key) {
+    const secret = Buffer.from(key.secret, 'utf8');
+    if (secret.length < MIN_SECRET_BYTES) {
+      throw new Error(`JWT_SECRET: has less than ${MIN_SECRET_BYTES} bytes`);
+    }
+    return createSecretKey(secret);
   }
-  // jsonwebtoken takes a token without an expiry for one that never expires.
-  if (typeof payload === 'string' || typeof payload.exp !== 'number') {
-    throw new TokenRefused('invalid');
+  const publicKey = createPublicKey(key.publicKey);
+  const weakness = keyWeakness(publicKey);
+  if (weakness !== undefined) throw new Error(`JWT_PUBLIC_KEY: ${weakness}`);
+  const fitting = algorithmsOfKey(publicKey);
+  if (!algorithms.some((name) => fitting.includes(name))) {
+    const found = `${algorithms.join(', ')} with a key of type ${publicKey.asymmetricKeyType}`;
+    throw new Error(
+      `JWT_ALGORITHMS: found ${found}; allowed with it: ${fitting.join(', ') || 'none'}`,
+    );
   }
-  return payload;
+  return publicKey;
 }
 
-function rolesOf(payload: JwtPayload, claim: string): Caller['roles'] {
+function refusalOf(error: unknown): Error {
+  if (error instanceof TokenRefused || error instanceof KeysUnavailable) return error;
+  if (error instanceof errors.JWTExpired) return new TokenRefused('expired', error);
+  // Before the key is asked for: three parts, a header that is a JSON object, base64url.
+  if (error instanceof errors.JWSInvalid) return new TokenRefused('malformed', error);
+  return new TokenRefused('invalid', error);
+}
+
+/** What the library leaves open: 1e999 is a number, and a token may say it was made tomorrow. */
+function checkDates(payload: JWTPayload): void {
+  for (const claim of ['exp', 'nbf', 'iat'] as const) {
+    const seconds = payload[claim];
+    if (seconds !== undefined && !Number.isFinite(seconds)) {
+      throw new TokenRefused('invalid', `"${claim}" is not a finite number`);
+    }
+  }
+  if ((payload.iat ?? 0) > Date.now() / 1000 + CLOCK_TOLERANCE_SECONDS) {
+    throw new TokenRefused('invalid', '"iat" lies ahead');
+  }
+}
+
+function rolesOf(payload: JWTPayload, claim: string): Caller['roles'] {
   const value: unknown = Object.hasOwn(payload, claim) ? payload[claim] : undefined;
   const words: unknown[] = typeof value === 'string' ? value.split(' ') : [];
   return new Set((Array.isArray(value) ? (value as unknown[]) : words).filter(isRole));
