@@ -3,6 +3,7 @@ import type { Failure, Reply } from '../operation.ts';
 /** A refusal as AWS words it. */
 export class AwsRefusal extends Error {
   override name = 'AwsRefusal';
+  /** The `__type` of the answer, with its namespace where the service writes one. */
   readonly code: string;
   readonly status: number;
   /** The code of the older query protocol, where SQS' two differ. */
@@ -44,13 +45,14 @@ export function refusal(error: {
   readonly status: number;
   readonly retryAfter?: string | undefined;
 }): Reply {
+  const shape = error.code.slice(error.code.indexOf('#') + 1);
   const fault = error.status >= 500 ? 'Receiver' : 'Sender';
   return {
     status: error.status,
     headers: {
       'content-type': 'application/x-amz-json-1.1',
-      'x-amzn-errortype': error.code,
-      'x-amzn-query-error': `${error.queryCode ?? error.code};${fault}`,
+      'x-amzn-errortype': shape,
+      'x-amzn-query-error': `${error.queryCode ?? shape};${fault}`,
       ...(error.retryAfter === undefined ? {} : { 'retry-after': error.retryAfter }),
     },
     body: JSON.stringify({ __type: error.code, message: error.message }),

@@ -39,14 +39,21 @@ export function createCloudWatch(options: {
       }
       // All or nothing.
       const receivedAt = options.now();
-      const metrics = data.map((datum) => readDatum(datum, namespace, receivedAt));
+      const metrics = data.map((datum, index) =>
+        readDatum(datum, index + 1, namespace, receivedAt),
+      );
       for (const metric of metrics) options.metrics.push(metric);
       return {};
     },
   };
 }
 
-function readDatum(datum: JsonObject, namespace: string, receivedAt: number): CloudMetric {
+function readDatum(
+  datum: JsonObject,
+  position: number,
+  namespace: string,
+  receivedAt: number,
+): CloudMetric {
   const name = textOf(datum, 'MetricName') ?? '';
   const unit = textOf(datum, 'Unit');
   if (name === '' || name.length > 255) {
@@ -65,16 +72,30 @@ function readDatum(datum: JsonObject, namespace: string, receivedAt: number): Cl
       );
     }
   }
-  return { namespace, name, ...(unit === undefined ? {} : { unit }), receivedAt, ...values(datum) };
+  return {
+    namespace,
+    name,
+    ...(unit === undefined ? {} : { unit }),
+    receivedAt,
+    ...values(datum, position),
+  };
 }
 
-function values(datum: JsonObject): Pick<CloudMetric, 'values' | 'counts'> {
+function values(datum: JsonObject, position: number): Pick<CloudMetric, 'values' | 'counts'> {
   const { Value, Values, Counts, StatisticValues } = datum;
-  const given = [Value, Values, StatisticValues].filter((member) => member !== undefined);
-  if (given.length !== 1) {
+  const given = Object.entries({ Value, Values, StatisticValues })
+    .filter(([, member]) => member !== undefined)
+    .map(([name]) => `MetricData.member.${position}.${name}`);
+  if (given.length > 1) {
     throw refuse(
       'InvalidParameterCombination',
-      'One of Value, Values and StatisticValues is required for a metric.',
+      `The parameters ${given.slice(0, 2).join(' and ')} are mutually exclusive and you have specified both.`,
+    );
+  }
+  if (given.length === 0) {
+    throw refuse(
+      'MissingParameter',
+      `The parameter MetricData.member.${position}.Value is required.`,
     );
   }
   if (isObject(StatisticValues)) {
@@ -94,7 +115,7 @@ function values(datum: JsonObject): Pick<CloudMetric, 'values' | 'counts'> {
   if (counts.length !== Values.length) {
     throw refuse(
       'InvalidParameterValue',
-      'The parameters Values and Counts must be the same size.',
+      `The parameters MetricData.member.${position}.Values and MetricData.member.${position}.Counts must be of the same size.`,
     );
   }
   return { values: Values.map(number), counts };
@@ -109,5 +130,6 @@ function number(value: unknown): number {
 }
 
 function refuse(code: string, message: string): AwsRefusal {
-  return new AwsRefusal(`${code}Exception`, message, { queryCode: code });
+  const shape = code === 'MissingParameter' ? 'MissingRequiredParameter' : code;
+  return new AwsRefusal(`${shape}Exception`, message, { queryCode: code });
 }

@@ -6,6 +6,7 @@ import type { Recent } from './recent.ts';
 const MAX_ENTRIES = 10;
 /** "Less than 1 MB"; the smaller reading of it. */
 const REQUEST_BYTES = 1_000_000;
+const MAX_DEPTH = 1000;
 
 export interface SandboxEventBridge {
   readonly operations: Readonly<Record<string, AwsOperation>>;
@@ -16,6 +17,7 @@ export interface SandboxEventBridge {
 export interface SandboxEventBridgeOptions {
   readonly region: string;
   readonly account: string;
+  /** Names, and ARNs of other accounts' buses whose policy lets this account put events. */
   readonly buses: Iterable<string>;
   readonly events: Recent<CloudEvent>;
   /** Told of each accepted event, with its parsed detail. */
@@ -27,6 +29,13 @@ export function createEventBridge(options: SandboxEventBridgeOptions): SandboxEv
   const buses = new Set(['default', ...options.buses]);
   const arnOf = (name: string) =>
     `arn:aws:events:${options.region}:${options.account}:event-bus/${name}`;
+
+  const isForeign = (bus: string) => bus.startsWith('arn:');
+  /** The name of one's own bus; the ARN of a bus that belongs to another account or region. */
+  function busOf(nameOrArn: string): string {
+    const name = busName(nameOrArn);
+    return isForeign(nameOrArn) && nameOrArn !== arnOf(name) ? nameOrArn : name;
+  }
 
   function putEntry(entry: JsonObject): JsonObject {
     const source = textOf(entry, 'Source') ?? '';
@@ -45,11 +54,15 @@ export function createEventBridge(options: SandboxEventBridgeOptions): SandboxEv
       return { ErrorCode: 'NotAuthorizedForSourceException', ErrorMessage };
     }
     const detail = parse(detailText);
-    if (!isObject(detail)) {
+    if (!isObject(detail) || isTooMuch(detailText)) {
       return { ErrorCode: 'MalformedDetail', ErrorMessage: 'Detail is malformed.' };
     }
+    const asked = textOf(entry, 'EventBusName') ?? 'default';
+    const bus = busOf(asked);
+    if (isForeign(bus) && !buses.has(bus)) {
+      return { ErrorCode: 'AccessDeniedException', ErrorMessage: notAllowed('PutEvents', bus) };
+    }
     const eventId = randomUUID();
-    const bus = busName(textOf(entry, 'EventBusName'));
     // A bus that is not there takes everything, and nothing comes of it.
     if (!buses.has(bus)) return { EventId: eventId };
     const { Time, TraceHeader, Resources } = entry;
@@ -87,7 +100,11 @@ export function createEventBridge(options: SandboxEventBridgeOptions): SandboxEv
       },
 
       DescribeEventBus(input) {
-        const name = busName(textOf(input, 'Name'));
+        const name = busOf(textOf(input, 'Name') ?? 'default');
+        // Even where one may put events.
+        if (isForeign(name)) {
+          throw new AwsRefusal('AccessDeniedException', notAllowed('DescribeEventBus', name));
+        }
         if (!buses.has(name)) {
           throw new AwsRefusal('ResourceNotFoundException', `Event bus ${name} does not exist.`);
         }
@@ -175,10 +192,28 @@ function namesOf({ Source, DetailType, Resources }: JsonObject): readonly string
 }
 
 /** The last part of an ARN, or the name itself. */
-function busName(nameOrArn = 'default'): string {
+function busName(nameOrArn: string): string {
   return nameOrArn.startsWith('arn:')
     ? nameOrArn.slice(nameOrArn.indexOf('event-bus/') + 'event-bus/'.length)
     : nameOrArn;
+}
+
+function notAllowed(operation: string, arn: string): string {
+  return `User is not authorized to perform: events:${operation} on resource: ${arn} because no resource-based policy allows the events:${operation} action`;
+}
+
+/** AWS takes up to 1,000 levels, and whole numbers of up to 64 bits. */
+function isTooMuch(json: string): boolean {
+  const mayBeDeep = json.length > 2 * MAX_DEPTH;
+  if (!mayBeDeep && !/\d{19}/.test(json)) return false;
+  const bare = json.replaceAll(/"[^"\\]*(?:\\.[^"\\]*)*"/gs, '""');
+  let depth = 0;
+  for (const [bracket] of bare.matchAll(/[[\]{}]/g)) {
+    depth += bracket === '[' || bracket === '{' ? 1 : -1;
+    if (depth > MAX_DEPTH) return true;
+  }
+  const integers = bare.match(/(?<![\d.eE+-])-?\d{19,}(?![\d.eE])/g) ?? [];
+  return integers.some((digits) => BigInt.asIntN(64, BigInt(digits)) !== BigInt(digits));
 }
 
 function parse(text: string): unknown {

@@ -18,21 +18,27 @@ export interface OutgoingMessage {
 
 const ALLOWED = /^[\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]*$/u;
 const FIFO_ID = /^[!-~]{1,128}$/;
+const NO_DEDUPLICATION =
+  'The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly';
 
 /** The message of SendMessage, or of an entry of SendMessageBatch; throws as SQS refuses it. */
 export function readMessage(input: JsonObject, rules: MessageRules): OutgoingMessage {
   const body = textOf(input, 'MessageBody') ?? '';
   if (body === '') {
-    throw new AwsRefusal('MissingParameter', 'The request must contain the parameter MessageBody.');
+    throw missing('MessageBody');
   }
   if (!ALLOWED.test(body)) {
-    throw new AwsRefusal('InvalidMessageContents', 'Invalid characters found in the message body.');
+    throw sqsRefusal('InvalidMessageContents', 'Invalid characters found in the message body.');
   }
   const attributes = readAttributes(input);
   if (bytesOf(body, attributes) > rules.maxMessageBytes) {
     throw invalid(`Message must be shorter than ${rules.maxMessageBytes} bytes.`);
   }
   const delaySeconds = input['DelaySeconds'];
+  if (rules.isFifo && typeof delaySeconds === 'number' && delaySeconds !== 0) {
+    const reason = 'The request include parameter that is not valid for this queue type.';
+    throw invalidValue(delaySeconds, 'DelaySeconds', reason);
+  }
   return {
     body,
     attributes,
@@ -77,7 +83,8 @@ function readAttributes(input: JsonObject): Readonly<Record<string, JsonObject>>
     }
     const text = textOf(attribute, 'StringValue') ?? '';
     if (valueOf(attribute).length === 0) {
-      throw invalid(`The message attribute '${name}' must contain a non-empty value.`);
+      const reason = `Message (user) attribute '${name}' must contain a non-empty value of type '${dataType.split('.')[0]}'.`;
+      throw coralRefusal('InvalidParameterValue', reason);
     }
     if (!ALLOWED.test(text)) throw invalid(`Invalid characters found in attribute '${name}'.`);
     if (dataType.startsWith('Number') && !Number.isFinite(Number(text))) {
@@ -95,33 +102,63 @@ function readFifoIds(input: JsonObject, rules: MessageRules) {
     MessageDeduplicationId: deduplicationId,
   })) {
     if (id !== undefined && !FIFO_ID.test(id)) {
-      throw invalid(
-        `${name} can only include alphanumeric and punctuation characters. 1 to 128 in length.`,
-      );
+      const reason = `${name} can only include alphanumeric and punctuation characters. 1 to 128 in length.`;
+      throw invalidValue(id, name, reason);
     }
   }
   if (!rules.isFifo && deduplicationId !== undefined) {
-    throw invalid(
-      'The request includes parameter that is not valid for this queue type: MessageDeduplicationId.',
-    );
+    const reason = 'The request includes a parameter that is not valid for this queue type.';
+    throw invalidValue(deduplicationId, 'MessageDeduplicationId', reason);
   }
-  if (rules.isFifo && groupId === undefined) {
-    throw new AwsRefusal(
-      'MissingParameter',
-      'The request must contain the parameter MessageGroupId.',
-    );
-  }
-  if (rules.isFifo && deduplicationId === undefined && !rules.contentBasedDeduplication) {
-    throw invalid(
-      'The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly.',
-    );
-  }
+  if (rules.isFifo && groupId === undefined) throw missing('MessageGroupId');
+  if (lacksDeduplication(input, rules))
+    throw coralRefusal('InvalidParameterValue', NO_DEDUPLICATION);
   return { groupId, deduplicationId };
 }
 
+/** The whole batch is refused for one entry without what a FIFO queue asks for. */
+export function checkFifoBatch(entries: readonly JsonObject[], rules: MessageRules): void {
+  if (!rules.isFifo) return;
+  for (const entry of entries) {
+    if (lacksDeduplication(entry, rules)) {
+      throw coralRefusal('InvalidParameterValue', NO_DEDUPLICATION);
+    }
+    if (textOf(entry, 'MessageGroupId') === undefined) {
+      const text = 'The request must contain the parameter MessageGroupId.';
+      throw coralRefusal('InvalidParameterValue', text);
+    }
+  }
+}
+
+function lacksDeduplication(input: JsonObject, rules: MessageRules): boolean {
+  if (!rules.isFifo || rules.contentBasedDeduplication) return false;
+  return textOf(input, 'MessageDeduplicationId') === undefined;
+}
+
+/** A refusal that SQS' own model names; `queryCode` is that of the older protocol. */
+export function sqsRefusal(code: string, message: string, queryCode = code): AwsRefusal {
+  return new AwsRefusal(`com.amazonaws.sqs#${code}`, message, { queryCode });
+}
+
+/** One that every service of AWS' framework makes alike. */
+function coralRefusal(
+  queryCode: 'InvalidParameterValue' | 'MissingParameter',
+  message: string,
+): AwsRefusal {
+  const shape = queryCode === 'MissingParameter' ? 'MissingRequiredParameter' : queryCode;
+  return new AwsRefusal(`com.amazon.coral.service#${shape}Exception`, message, { queryCode });
+}
+
+function missing(name: string): AwsRefusal {
+  return coralRefusal('MissingParameter', `The request must contain the parameter ${name}.`);
+}
+
+export function invalidValue(value: unknown, name: string, reason: string): AwsRefusal {
+  const text = `Value ${String(value)} for parameter ${name} is invalid. Reason: ${reason}`;
+  return coralRefusal('InvalidParameterValue', text);
+}
+
 export function invalid(reason: string): AwsRefusal {
-  return new AwsRefusal(
-    'InvalidParameterValue',
-    `One or more parameters are invalid. Reason: ${reason}`,
-  );
+  const text = `One or more parameters are invalid. Reason: ${reason}`;
+  return coralRefusal('InvalidParameterValue', text);
 }

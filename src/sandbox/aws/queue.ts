@@ -1,7 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { AwsRefusal, type JsonObject } from './answers.ts';
+import type { JsonObject } from './answers.ts';
 import { attributesMd5, md5 } from './message-digest.ts';
-import { invalid, type MessageRules, type OutgoingMessage } from './message-rules.ts';
+import {
+  invalidValue,
+  type MessageRules,
+  type OutgoingMessage,
+  sqsRefusal,
+} from './message-rules.ts';
 
 const DEDUPLICATION_MS = 300_000;
 
@@ -121,7 +126,7 @@ export function createQueue(options: QueueOptions) {
     const [messageId = '', nonce] = Buffer.from(receipt, 'base64').toString().split(' ');
     if (nonce === undefined) {
       const text = `The input receipt handle "${receipt}" is not a valid receipt handle.`;
-      throw new AwsRefusal('ReceiptHandleIsInvalid', text);
+      throw sqsRefusal('ReceiptHandleIsInvalid', text);
     }
     return messages.get(messageId);
   }
@@ -137,21 +142,21 @@ export function createQueue(options: QueueOptions) {
       const message = find(receipt);
       if (message === undefined) return;
       if (isFifo && (message.receipt !== receipt || message.visibleAt <= now())) {
-        throw invalid('The receipt handle has expired.');
+        throw invalidValue(receipt, 'ReceiptHandle', 'The receipt handle has expired.');
       }
       messages.delete(message.messageId);
     },
 
     changeVisibility(receipt: string, seconds: number): void {
       if (!(seconds >= 0 && seconds <= 43_200)) {
-        throw invalid('VisibilityTimeout must be between 0 and 43200.');
+        const reason = 'VisibilityTimeout must be an integer between 0 and 43200.';
+        throw invalidValue(seconds, 'VisibilityTimeout', reason);
       }
       const message = find(receipt);
-      if (message === undefined || message.receiveCount === 0 || message.visibleAt <= now()) {
+      // The time may be over, as long as nobody else has the message meanwhile.
+      if (message === undefined || message.receipt !== receipt) {
         const text = `Value ${receipt} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.`;
-        throw new AwsRefusal('MessageNotInflight', text, {
-          queryCode: 'AWS.SimpleQueueService.MessageNotInflight',
-        });
+        throw sqsRefusal('MessageNotInflight', text, 'AWS.SimpleQueueService.MessageNotInflight');
       }
       message.visibleAt = now() + seconds * 1000;
     },

@@ -8,8 +8,18 @@ import {
   listOf,
   textOf,
 } from './answers.ts';
-import { attributesOf, bytesOf, invalid, readMessage } from './message-rules.ts';
+import {
+  attributesOf,
+  bytesOf,
+  checkFifoBatch,
+  invalid,
+  invalidValue,
+  readMessage,
+  sqsRefusal,
+} from './message-rules.ts';
 import { createQueue, type Queue, type StoredMessage } from './queue.ts';
+import { checkChange, checkNames } from './queue-attributes.ts';
+import { receivedMessage } from './received-message.ts';
 
 const MAX_BATCH = 10;
 const BATCH_BYTES = 1_048_576;
@@ -61,9 +71,11 @@ export function createSqs(options: SandboxSqsOptions): SandboxSqs {
   function existing(name: string): Queue {
     const queue = queues.get(name);
     if (queue !== undefined) return queue;
-    throw new AwsRefusal('QueueDoesNotExist', 'The specified queue does not exist.', {
-      queryCode: 'AWS.SimpleQueueService.NonExistentQueue',
-    });
+    throw sqsRefusal(
+      'QueueDoesNotExist',
+      'The specified queue does not exist.',
+      'AWS.SimpleQueueService.NonExistentQueue',
+    );
   }
 
   const operations: Record<string, AwsOperation> = {
@@ -85,14 +97,18 @@ export function createSqs(options: SandboxSqsOptions): SandboxSqs {
 
     GetQueueAttributes(input) {
       const asked = input['AttributeNames'];
-      const names: unknown[] = Array.isArray(asked) ? asked : [];
+      const names: string[] = Array.isArray(asked) ? asked.map(String) : [];
+      checkNames(names.filter((name) => name !== 'All'));
       const all = Object.entries(queueOf(input).attributes());
       const found = all.filter(([name]) => names.includes('All') || names.includes(name));
       return { Attributes: Object.fromEntries(found) };
     },
 
     SetQueueAttributes(input) {
-      queueOf(input).configure(texts(input['Attributes']));
+      const queue = queueOf(input);
+      const attributes = texts(input['Attributes']);
+      checkChange(Object.keys(attributes), queue.rules().isFifo);
+      queue.configure(attributes);
       return {};
     },
 
@@ -110,6 +126,7 @@ export function createSqs(options: SandboxSqsOptions): SandboxSqs {
     SendMessageBatch(input, call) {
       const queue = queueOf(input);
       const entries = batchOf(input);
+      checkFifoBatch(entries, queue.rules());
       const bytes = entries.reduce(
         (sum, entry) => sum + bytesOf(textOf(entry, 'MessageBody') ?? '', attributesOf(entry)),
         0,
@@ -226,7 +243,7 @@ function batchOf(input: JsonObject): readonly JsonObject[] {
 }
 
 function batchRefusal(code: string, message: string): AwsRefusal {
-  return new AwsRefusal(code, message, { queryCode: `AWS.SimpleQueueService.${code}` });
+  return sqsRefusal(code, message, `AWS.SimpleQueueService.${code}`);
 }
 
 function sent(message: StoredMessage): JsonObject {
@@ -238,51 +255,11 @@ function sent(message: StoredMessage): JsonObject {
   };
 }
 
-function receivedMessage(message: StoredMessage, input: JsonObject): JsonObject {
-  const system: Record<string, string | undefined> = {
-    SentTimestamp: String(message.sentAt),
-    ApproximateReceiveCount: String(message.receiveCount),
-    ApproximateFirstReceiveTimestamp: String(message.firstReceivedAt),
-    MessageGroupId: message.groupId,
-    MessageDeduplicationId: message.deduplicationId,
-    SequenceNumber: message.sequenceNumber,
-  };
-  const systemNames = new Set([
-    ...namesIn(input, 'MessageSystemAttributeNames'),
-    ...namesIn(input, 'AttributeNames'),
-  ]);
-  const attributes = Object.entries(system).filter(
-    ([name, value]) => value !== undefined && (systemNames.has('All') || systemNames.has(name)),
-  );
-  const asked = namesIn(input, 'MessageAttributeNames');
-  const custom = Object.entries(message.attributes).filter(([name]) =>
-    asked.some(
-      (pattern) =>
-        pattern === 'All' ||
-        pattern === name ||
-        (pattern.endsWith('.*') && name.startsWith(pattern.slice(0, -2))),
-    ),
-  );
-  return {
-    MessageId: message.messageId,
-    ReceiptHandle: message.receipt,
-    MD5OfBody: message.bodyMd5,
-    Body: message.body,
-    ...(attributes.length === 0 ? {} : { Attributes: Object.fromEntries(attributes) }),
-    ...(custom.length === 0 ? {} : { MessageAttributes: Object.fromEntries(custom) }),
-  };
-}
-
-function namesIn(input: JsonObject, member: string): readonly string[] {
-  const names = input[member];
-  return Array.isArray(names) ? names.map(String) : [];
-}
-
 function integer(input: JsonObject, name: string, min: number, max: number): number | undefined {
   const value = input[name];
   if (value === undefined) return undefined;
   if (typeof value === 'number' && value >= min && value <= max) return value;
-  throw invalid(`${name} must be between ${min} and ${max}, if provided.`);
+  throw invalidValue(value, name, `Must be between ${min} and ${max}, if provided.`);
 }
 
 function texts(value: unknown): Readonly<Record<string, string>> {

@@ -41,6 +41,18 @@ describe('PutEvents answers as AWS was seen to', () => {
     ['a JSON array', { ...good, Detail: '[]' }, 'MalformedDetail', 'Detail is malformed.'],
     ['a JSON string', { ...good, Detail: '"x"' }, 'MalformedDetail', 'Detail is malformed.'],
     [
+      'more than 1,000 levels',
+      { ...good, Detail: `{"a":${'['.repeat(1000)}${']'.repeat(1000)}}` },
+      'MalformedDetail',
+      'Detail is malformed.',
+    ],
+    [
+      'a whole number beyond 64 bits',
+      { ...good, Detail: '{"n":9223372036854775808}' },
+      'MalformedDetail',
+      'Detail is malformed.',
+    ],
+    [
       "AWS' own source",
       { ...good, Source: 'aws.ec2' },
       'NotAuthorizedForSourceException',
@@ -79,6 +91,32 @@ describe('PutEvents answers as AWS was seen to', () => {
     expect(Entries?.[0]?.EventId).toMatch(/^[\da-f-]{36}$/);
     expect(sandbox.aws.busEventCount()).toBe(0);
   });
+});
+
+test.each([
+  ['1,000 levels', `{"a":${'['.repeat(999)}${']'.repeat(999)}}`],
+  ['the greatest and the least whole number', '{"n":[9223372036854775807,-9223372036854775808]}'],
+  ['digits that are no whole number', '{"n":[0.12345678901234567890123,12345678901234567890e1]}'],
+  [
+    'brackets and digits in a text',
+    JSON.stringify({ t: `${'['.repeat(3000)}9223372036854775808"` }),
+  ],
+])('%s is accepted', async (_name, Detail) => {
+  expect((await put({ ...good, Detail })).FailedEntryCount).toBe(0);
+});
+
+test("another account's bus is not one's own: no look at it, no event on it", async () => {
+  const arn = 'arn:aws:events:us-east-1:123456789012:event-bus/orders';
+  await expect(client.send(new DescribeEventBusCommand({ Name: arn }))).rejects.toMatchObject({
+    name: 'AccessDeniedException',
+  });
+  const denied = await put({ ...good, EventBusName: arn });
+  expect(denied.Entries).toMatchObject([{ ErrorCode: 'AccessDeniedException' }]);
+  expect(sandbox.aws.busEventCount()).toBe(0);
+  sandbox.aws.createBus(arn);
+  expect((await put({ ...good, EventBusName: arn })).FailedEntryCount).toBe(0);
+  expect(sandbox.aws.busEvents).toMatchObject([{ bus: arn }]);
+  await expect(client.send(new DescribeEventBusCommand({ Name: arn }))).rejects.toThrow(arn);
 });
 
 test('a request without a signature is refused', async () => {

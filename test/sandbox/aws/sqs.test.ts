@@ -83,7 +83,9 @@ describe('what a queue refuses', () => {
   });
 
   test('a FIFO queue wants a group and a de-duplication id', async () => {
-    await expect(send({ QueueUrl: fifoUrl() })).rejects.toMatchObject({ name: 'MissingParameter' });
+    await expect(send({ QueueUrl: fifoUrl() })).rejects.toMatchObject({
+      name: 'MissingParameter',
+    });
     await expect(send({ QueueUrl: fifoUrl(), MessageGroupId: 'g' })).rejects.toThrow(
       'MessageDeduplicationId',
     );
@@ -138,6 +140,84 @@ describe('what a queue refuses', () => {
     expect(answer.Failed).toMatchObject([
       { Id: 'bad', SenderFault: true, Code: 'InvalidMessageContents' },
     ]);
+  });
+});
+
+describe('as recorded from AWS', () => {
+  test.each([
+    ['hello', 'nowhere', 'com.amazonaws.sqs#QueueDoesNotExist'],
+    ['', 'dead-letters', 'com.amazon.coral.service#MissingRequiredParameterException'],
+    [
+      'x'.repeat(1_048_577),
+      'dead-letters',
+      'com.amazon.coral.service#InvalidParameterValueException',
+    ],
+  ])('the __type of a refusal (%#)', async (MessageBody, queue, type) => {
+    const answer = await fetch(sandbox.url, {
+      method: 'POST',
+      headers: { 'x-amz-target': 'AmazonSQS.SendMessage', authorization: 'AWS4-HMAC-SHA256 x' },
+      body: JSON.stringify({ QueueUrl: `${sandbox.url}/000000000000/${queue}`, MessageBody }),
+    });
+    expect(await answer.json()).toMatchObject({ __type: type });
+  });
+
+  test.each([
+    [
+      'group',
+      { MessageDeduplicationId: 'd' },
+      'The request must contain the parameter MessageGroupId.',
+    ],
+    ['de-duplication id', { MessageGroupId: 'g' }, 'The queue should either have ContentBased'],
+  ])('a FIFO batch with one entry without %s is refused whole', async (_name, ids, text) => {
+    const Entries = [
+      { Id: 'good', MessageBody: 'x', MessageGroupId: 'g', MessageDeduplicationId: 'd' },
+      { Id: 'bad', MessageBody: 'y', ...ids },
+    ];
+    const command = new SendMessageBatchCommand({ QueueUrl: fifoUrl(), Entries });
+    await expect(client.send(command)).rejects.toMatchObject({
+      name: 'InvalidParameterValue',
+      message: expect.stringContaining(text) as string,
+    });
+    expect(await receive(fifoUrl())).toEqual([]);
+  });
+
+  test('a FIFO queue takes no delay of one message', async () => {
+    const ids = { MessageGroupId: 'g', MessageDeduplicationId: 'd' };
+    await expect(send({ QueueUrl: fifoUrl(), ...ids, DelaySeconds: 2 })).rejects.toThrow(
+      'Value 2 for parameter DelaySeconds is invalid.',
+    );
+  });
+
+  test('names of attributes that there are not', async () => {
+    const get = new GetQueueAttributesCommand({
+      QueueUrl: sandbox.queueUrl,
+      AttributeNames: ['Nonsense' as never],
+    });
+    await expect(client.send(get)).rejects.toMatchObject({ name: 'InvalidAttributeName' });
+    const set = new SetQueueAttributesCommand({
+      QueueUrl: sandbox.queueUrl,
+      Attributes: { FifoQueue: 'true' },
+    });
+    await expect(client.send(set)).rejects.toThrow('Unknown Attribute FifoQueue.');
+  });
+
+  test('visibility may be changed when its time is over, until somebody else has the message', async () => {
+    await send();
+    const [first] = await receive();
+    const change = () =>
+      client.send(
+        new ChangeMessageVisibilityCommand({
+          QueueUrl: sandbox.queueUrl,
+          ReceiptHandle: first?.ReceiptHandle,
+          VisibilityTimeout: 10,
+        }),
+      );
+    clock += 31_000;
+    await change();
+    expect(await receive()).toEqual([]);
+    clock += 11_000;
+    expect(await receive()).toHaveLength(1);
+    await expect(change()).rejects.toMatchObject({ name: 'MessageNotInflight' });
   });
 });
 
