@@ -5,19 +5,17 @@ import type { Registry } from '../lib/metrics.ts';
 import { type RetryPolicy, retry, type Sleep } from '../lib/retry.ts';
 import type { TokenBucket } from '../lib/token-bucket.ts';
 import { createClientMetrics } from './client-metrics.ts';
-import { badAnswer, noAnswer, refusal } from './failures.ts';
+import { createExchange, type Exchanged, type Target } from './exchange.ts';
+import { badAnswer, refusal } from './failures.ts';
 import {
   AnswerTooLarge,
   createHttp,
   headerOf,
-  type Opened,
-  type Outgoing,
   type Received,
   type RequestTimeouts,
   readText,
 } from './http.ts';
 import { createRateLimit } from './rate-limit.ts';
-import type { Scope } from './scopes.ts';
 import { ShapeError } from './shape.ts';
 import type { TokenCache } from './tokens/token-cache.ts';
 
@@ -40,14 +38,6 @@ export interface GenesysClientOptions {
   readonly now?: () => number;
   readonly sleep?: Sleep;
   readonly random?: () => number;
-}
-
-interface Target {
-  /** Stable name of the operation, in metrics and messages. */
-  readonly operation: string;
-  /** With its parameters encoded, without the query. */
-  readonly path: string;
-  readonly scope: Scope;
 }
 
 export interface GenesysCall<T> extends Target {
@@ -98,51 +88,30 @@ export interface GenesysClient {
   close(): Promise<void>;
 }
 
-interface Verdict {
-  readonly retry: boolean;
-  readonly retryAfterMs?: number | undefined;
-}
-
 const MAX_ERROR_BYTES = 65_536;
 
 export function createGenesysClient(options: GenesysClientOptions): GenesysClient {
   const { tokens, bucket, log } = options;
   const now = options.now ?? Date.now;
-  const base = options.baseUrl.replace(/\/+$/, '');
   const http = createHttp(options);
   const metrics = createClientMetrics(options.registry, () => bucket.perMinute);
-  const rateLimit = createRateLimit({ bucket, maxPauseMs: options.retry.budgetMs ?? 120_000, now });
+  const exchange = createExchange({
+    base: options.baseUrl.replace(/\/+$/, ''),
+    tokens,
+    bucket,
+    rateLimit: createRateLimit({ bucket, maxPauseMs: options.retry.budgetMs ?? 120_000, now }),
+    metrics,
+    now,
+  });
   let closed = false;
 
-  async function turn(signal: AbortSignal | undefined): Promise<number> {
-    const startedMs = now();
-    await bucket.take(signal);
-    const waitedMs = now() - startedMs;
-    metrics.waited(waitedMs / 1000);
-    return waitedMs;
-  }
-
-  /** One exchange, measured; `send` does it with the headers that every request has. */
-  async function measured<A extends { readonly status: number }>(
-    operation: string,
-    exchange: () => Promise<A>,
-  ): Promise<{ answer: A; latencyMs: number }> {
-    const startedMs = now();
-    let status = 'aborted';
-    try {
-      const answer = await exchange();
-      status = String(answer.status);
-      return { answer, latencyMs: now() - startedMs };
-    } catch (error) {
-      if (error instanceof UpstreamError) status = error.code;
-      throw error;
-    } finally {
-      metrics.exchanged(operation, status, (now() - startedMs) / 1000);
-    }
+  function renewToken(operation: string, token: string): void {
+    tokens.invalidate(token);
+    metrics.retried(operation, 'new_token');
   }
 
   async function call<T>(request: GenesysCall<T>): Promise<GenesysAnswer<T>> {
-    const { operation, method, path, scope, signal } = request;
+    const { operation, method, scope, signal } = request;
     const idempotent = request.idempotent ?? method === 'GET';
     const query =
       request.query === undefined ? '' : `?${new URLSearchParams(request.query).toString()}`;
@@ -150,64 +119,46 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
     let replayed = false;
     let throttled = 0;
     let waitedMs = 0;
-    let again: Verdict = { retry: false };
 
-    async function exchange(tries: number) {
-      waitedMs += await turn(signal);
-      const token = await tokens.get(scope, signal);
-      const facts = { operation, method, path, scope, tries, secrets: [token] };
-      const outgoing: Outgoing = {
-        method,
-        url: base + path + query,
-        headers: headersOf(token, body, options.traceparent?.()),
-        body,
-        signal,
-      };
-      const { answer, latencyMs } = await measured(operation, async () => {
-        try {
-          return await http.send(outgoing);
-        } catch (error) {
-          signal?.throwIfAborted();
-          again = { retry: idempotent && !closed && !(error instanceof AnswerTooLarge) };
-          throw noAnswer(facts, error);
-        }
-      });
-      const retryAfterMs = rateLimit.observe(answer);
-      if (answer.status === 429) throttled += 1;
-      return { answer, latencyMs, retryAfterMs, token, facts };
+    async function ask(tries: number): Promise<Exchanged<Received>> {
+      waitedMs += await exchange.turn(signal);
+      const traceparent = options.traceparent?.();
+      const exchanged = await exchange.send(
+        { ...request, query, body, traceparent, signal, tries },
+        (outgoing) => http.send(outgoing),
+      );
+      if (exchanged.answer.status === 429) throttled += 1;
+      return exchanged;
     }
 
     async function attempt(tries: number): Promise<GenesysAnswer<T>> {
-      again = { retry: false };
-      let exchanged = await exchange(tries);
+      let exchanged = await ask(tries);
       if (exchanged.answer.status === 401 && !replayed) {
         replayed = true;
-        tokens.invalidate(exchanged.token);
-        metrics.retried(operation, 'new_token');
-        exchanged = await exchange(tries);
+        renewToken(operation, exchanged.token);
+        exchanged = await ask(tries);
       }
       const { answer, latencyMs, retryAfterMs, facts } = exchanged;
       const { status } = answer;
       const success = status >= 200 && status < 300;
       if (!success && request.alsoFine?.includes(status) !== true) {
-        const passing = status === 408 || status >= 500;
-        again = { retry: status === 429 || (passing && idempotent), retryAfterMs };
         throw refusal({ ...facts, grant: tokens.grantOf(scope) }, answer, retryAfterMs);
       }
       try {
         const value = request.read(success ? parsed(answer) : undefined, status);
         return { value, status, latencyMs, throttled, tries };
       } catch (error) {
-        if (!(error instanceof ShapeError)) throw error;
-        again = { retry: idempotent };
-        throw badAnswer(facts, answer, error.message);
+        throw error instanceof ShapeError ? badAnswer(facts, answer, error.message) : error;
       }
     }
 
     return retry(attempt, {
       policy: options.retry,
       signal,
-      classify: () => again,
+      classify: (error) => ({
+        retry: !closed && mayRepeat(error, { operation, idempotent }),
+        ...(error instanceof UpstreamError && { retryAfterMs: error.retryAfterMs }),
+      }),
       onRetry: (error, { failedTries, delayMs }) => {
         const { message } = coerceError(error);
         const reason = error instanceof UpstreamError ? error.code : 'error';
@@ -221,30 +172,20 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
   }
 
   async function open(stream: GenesysStream): Promise<Readable> {
-    const { operation, path, scope, signal } = stream;
+    const { operation, path, scope, silenceMs, signal } = stream;
     for (let tries = 1; ; tries += 1) {
-      await turn(signal);
-      const token = await tokens.get(scope, signal);
-      const facts = { operation, method: 'GET', path, scope, tries, secrets: [token] };
-      const headers = headersOf(token, undefined, undefined);
-      const outgoing: Outgoing = { method: 'GET', url: base + path, headers, signal };
-      const { answer } = await measured<Opened>(operation, async () => {
-        try {
-          return await http.open(outgoing, stream.silenceMs);
-        } catch (error) {
-          signal.throwIfAborted();
-          throw noAnswer(facts, error);
-        }
-      });
+      await exchange.turn(signal);
+      const { answer, token, facts, retryAfterMs } = await exchange.send(
+        { operation, method: 'GET', path, query: '', scope, signal, tries },
+        (outgoing) => http.open(outgoing, silenceMs),
+      );
       const isPage = headerOf(answer.headers, 'content-type')?.includes('html') === true;
       if (answer.status === 200 && !isPage) return answer.body;
 
       const text = await readText(answer.body, MAX_ERROR_BYTES).catch(() => '');
       signal.throwIfAborted();
-      const retryAfterMs = rateLimit.observe(answer);
       if (answer.status === 401 && tries === 1) {
-        tokens.invalidate(token);
-        metrics.retried(operation, 'new_token');
+        renewToken(operation, token);
         continue;
       }
       const received: Received = { status: answer.status, headers: answer.headers, text };
@@ -264,17 +205,21 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
   };
 }
 
-function headersOf(
-  token: string,
-  body: string | undefined,
-  traceparent: string | undefined,
-): Record<string, string> {
-  return {
-    accept: 'application/json',
-    authorization: `Bearer ${token}`,
-    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    ...(traceparent === undefined ? {} : { traceparent }),
-  };
+/**
+ * Whether a failed try may be followed by another. After a 429 always: nothing was done. After
+ * what may pass only if a second time does no harm. What comes from the token endpoint was
+ * repeated there; an answer that was too large would be so again, and a redirect leads elsewhere.
+ */
+function mayRepeat(
+  error: unknown,
+  call: { readonly operation: string; readonly idempotent: boolean },
+): boolean {
+  if (!(error instanceof UpstreamError)) return false;
+  const { details, kind, status = 0, cause } = error;
+  if (details['operation'] !== call.operation) return false;
+  if (status === 429) return true;
+  const redirected = status >= 300 && status < 400;
+  return call.idempotent && kind === 'retry' && !redirected && !(cause instanceof AnswerTooLarge);
 }
 
 function parsed(answer: Received): unknown {

@@ -1,0 +1,134 @@
+import { UpstreamError } from '../errors.ts';
+import type { TokenBucket } from '../lib/token-bucket.ts';
+import type { ClientMetrics } from './client-metrics.ts';
+import { type CallFacts, noAnswer } from './failures.ts';
+import type { Outgoing, Received } from './http.ts';
+import type { RateLimit } from './rate-limit.ts';
+import type { Scope } from './scopes.ts';
+import type { TokenCache } from './tokens/token-cache.ts';
+
+export interface ExchangeOptions {
+  /** API base, without a slash at the end. */
+  readonly base: string;
+  readonly tokens: TokenCache;
+  readonly bucket: TokenBucket;
+  readonly rateLimit: RateLimit;
+  readonly metrics: ClientMetrics;
+  readonly now: () => number;
+}
+
+/** What is asked of Genesys, whatever becomes of it. */
+export interface Target {
+  /** Stable name of the operation, in metrics and messages. */
+  readonly operation: string;
+  /** With its parameters encoded, without the query. */
+  readonly path: string;
+  readonly scope: Scope;
+}
+
+interface Question extends Target {
+  readonly method: 'GET' | 'POST';
+  /** With its question mark; may be empty. */
+  readonly query: string;
+  readonly body?: string | undefined;
+  readonly traceparent?: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** The number of this try, from 1, for messages. */
+  readonly tries: number;
+}
+
+export interface Exchanged<A> {
+  readonly answer: A;
+  /** Without the wait for its turn, in milliseconds. */
+  readonly latencyMs: number;
+  /** What the answer asks a refused call to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+  readonly token: string;
+  readonly facts: CallFacts & { readonly scope: Scope };
+}
+
+type Heard = Pick<Received, 'status' | 'headers'>;
+
+/** The parts of one try that calls and streams have in common. */
+export interface Exchange {
+  /** Waits under the rate limit; how long it took, in milliseconds. */
+  turn(signal: AbortSignal | undefined): Promise<number>;
+  /**
+   * One request with a token, measured; what its answer says of the rate limit is followed.
+   *
+   * @throws what the token cache threw, or what `noAnswer` makes of no answer.
+   */
+  send<A extends Heard>(
+    question: Question,
+    send: (outgoing: Outgoing) => Promise<A>,
+  ): Promise<Exchanged<A>>;
+}
+
+export function createExchange(options: ExchangeOptions): Exchange {
+  const { base, tokens, bucket, rateLimit, metrics, now } = options;
+
+  /** Counts the exchange, also when it fails or is cut off. */
+  async function measured<A extends Heard>(
+    operation: string,
+    exchange: () => Promise<A>,
+  ): Promise<{ answer: A; latencyMs: number }> {
+    const startedMs = now();
+    let status = 'aborted';
+    try {
+      const answer = await exchange();
+      status = String(answer.status);
+      return { answer, latencyMs: now() - startedMs };
+    } catch (error) {
+      if (error instanceof UpstreamError) status = error.code;
+      throw error;
+    } finally {
+      metrics.exchanged(operation, status, (now() - startedMs) / 1000);
+    }
+  }
+
+  return {
+    async turn(signal) {
+      const startedMs = now();
+      await bucket.take(signal);
+      const waitedMs = now() - startedMs;
+      metrics.waited(waitedMs / 1000);
+      return waitedMs;
+    },
+
+    async send(question, send) {
+      const { operation, method, path, scope, body, signal, tries } = question;
+      const token = await tokens.get(scope, signal);
+      const facts = { operation, method, path, scope, tries, secrets: [token] };
+      const outgoing: Outgoing = {
+        method,
+        url: base + path + question.query,
+        headers: headersOf(token, body, question.traceparent),
+        body,
+        signal,
+      };
+      const { answer, latencyMs } = await measured(operation, async () => {
+        try {
+          return await send(outgoing);
+        } catch (error) {
+          signal?.throwIfAborted();
+          throw noAnswer(facts, error);
+        }
+      });
+      const retryAfterMs = rateLimit.observe(answer);
+      return { answer, latencyMs, retryAfterMs, token, facts };
+    },
+  };
+}
+
+function headersOf(
+  token: string,
+  body: string | undefined,
+  traceparent: string | undefined,
+): Record<string, string> {
+  return {
+    accept: 'application/json',
+    authorization: `Bearer ${token}`,
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  };
+}
