@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import {
-  parseAttributes,
-  startAttributeDefiner,
-} from '../attributes/definitions/define-attributes.ts';
+import { parseAttributes } from '../attributes/definitions/attributes-file.ts';
+import { startAttributeDefiner } from '../attributes/definitions/define-attributes.ts';
 import { createInheritance } from '../attributes/definitions/inheritance.ts';
 import { createPermissionCheck } from '../attributes/definitions/permission-check.ts';
 import { createRecordImporter } from '../attributes/import-records.ts';
 import { createMapMetrics } from '../attributes/map-metrics.ts';
 import { createRecordMapper } from '../attributes/map-records.ts';
-import { parseMapping } from '../attributes/mapping/mapping.ts';
+import { parseMapping } from '../attributes/mapping/mapping-file.ts';
 import { createRecordConverters } from '../attributes/mapping/record-converter.ts';
 import { createUsageReports } from '../attributes/report/usage-reports.ts';
 import { createFingerprints } from '../attributes/upsert/fingerprints.ts';

@@ -8,7 +8,8 @@ import { createPermissionCheck } from '../../src/attributes/definitions/permissi
 import { createRecordImporter } from '../../src/attributes/import-records.ts';
 import { createMapMetrics } from '../../src/attributes/map-metrics.ts';
 import { createRecordMapper, type MapAnswer } from '../../src/attributes/map-records.ts';
-import { type Mapping, parseMapping } from '../../src/attributes/mapping/mapping.ts';
+import type { Mapping } from '../../src/attributes/mapping/mapping.ts';
+import { parseMapping } from '../../src/attributes/mapping/mapping-file.ts';
 import { createRecordConverters } from '../../src/attributes/mapping/record-converter.ts';
 import { createFingerprints } from '../../src/attributes/upsert/fingerprints.ts';
 import { createUpserter } from '../../src/attributes/upsert/upsert.ts';

@@ -7,6 +7,7 @@ import { ENVELOPE_BYTES } from '../update-size.ts';
 import { type BatchSize, createBatchSize } from './batch-size.ts';
 import { createBatchWriter, notAttempted, WRITTEN, type WriteFate } from './batch-writer.ts';
 import type { Fingerprints } from './fingerprints.ts';
+import { createWriteWindow, type WindowItem } from './write-window.ts';
 
 export type Fate =
   | WriteFate
@@ -91,107 +92,43 @@ export function createUpserter(options: UpserterOptions): Upserter {
   };
 }
 
-interface Item {
-  position: number;
-  update: AttributeUpdate;
-  bytes: number;
-  /** It is known to differ from its fingerprint. */
-  changed: boolean;
-  isWriting: boolean;
-  /** Has the same id and came while this one was being written. */
-  next: Item | undefined;
-}
-
 function openRun(options: UpserterOptions, size: BatchSize, request: UpsertRequest): UpsertRun {
   const { maxInFlight } = options;
-  const maxBytes = options.maxBatchBytes - ENVELOPE_BYTES;
   const { dryRun, lingerMs, log, onSettled, signal, skipUnchanged } = request;
   const writer = createBatchWriter({ ...options, size, signal, log });
-  /** What is not settled, by id: the one that is written now, or else the one in the queue. */
-  const open = new Map<string, Item>();
-  const known = options.fingerprints.open((id) => open.get(id)?.isWriting === true);
-  let queue: Item[] = [];
-  let queuedBytes = 0;
-  /** Those that wait behind a write of their own id. */
-  let blocked = 0;
-  let blockedBytes = 0;
+  const known = options.fingerprints.open((id) => window.isWriting(id));
+  const window = createWriteWindow(
+    {
+      get maxUpdates() {
+        return size.current;
+      },
+      maxBytes: options.maxBatchBytes - ENVELOPE_BYTES,
+    },
+    (update) => skipUnchanged && known.has(update),
+  );
   let inFlight = 0;
   let finishing = false;
   let linger: NodeJS.Timeout | undefined;
   let progress = Promise.withResolvers<void>();
 
-  const isBatchQueued = () => queue.length >= size.current || queuedBytes >= maxBytes;
-  const isFull = () =>
-    inFlight > 0 &&
-    (queue.length + blocked >= size.current || queuedBytes + blockedBytes >= maxBytes);
-  const isBusy = () => open.size > 0;
+  const isOver = () => signal.aborted || writer.failure !== undefined;
+  const isFull = () => inFlight > 0 && window.isFull;
 
-  function settle(items: readonly Item[], fateOf: (index: number) => Fate): void {
+  function close(items: readonly WindowItem[], fateOf: (index: number) => Fate): void {
     if (items.length === 0) return;
     onSettled(
       items.map(({ position, update }, index) => {
         return { position, id: update.id, fate: fateOf(index) };
       }),
     );
+    window.close(items);
   }
 
-  function enqueue(item: Item): void {
-    queue.push(item);
-    queuedBytes += item.bytes;
-  }
-
-  /** The item is settled: what waited behind it is next. */
-  function close(item: Item): void {
-    const { next, update } = item;
-    if (next === undefined) {
-      open.delete(update.id);
-      return;
-    }
-    blocked -= 1;
-    blockedBytes -= next.bytes;
-    open.set(update.id, next);
-    enqueue(next);
-  }
-
-  function closeAll(items: readonly Item[], fateOf: (index: number) => Fate): void {
-    settle(items, fateOf);
-    for (const item of items) close(item);
-  }
-
-  /** The next batch; empty when what is queued is not enough for one. */
-  function take(flush: boolean): Item[] {
-    const batch: Item[] = [];
-    if (!flush && !isBatchQueued()) return batch;
-    const unchanged: Item[] = [];
-    let bytes = 0;
-    let taken = 0;
-    for (const item of queue) {
-      if (batch.length >= size.current) break;
-      if (batch.length > 0 && bytes + item.bytes > maxBytes) break;
-      taken += 1;
-      queuedBytes -= item.bytes;
-      if (skipUnchanged && !item.changed && known.has(item.update)) {
-        unchanged.push(item);
-      } else {
-        item.changed = true;
-        bytes += item.bytes;
-        batch.push(item);
-      }
-    }
-    queue = queue.slice(taken);
-    closeAll(unchanged, () => UNCHANGED);
-    if (flush || unchanged.length === 0 || batch.length >= size.current) return batch;
-    // What is left over is no full batch: it waits for more.
-    for (const item of batch) enqueue(item);
-    return [];
-  }
-
-  async function send(batch: readonly Item[]): Promise<void> {
+  async function send(batch: readonly WindowItem[]): Promise<void> {
     const updates = batch.map(({ update }) => update);
     let fates: WriteFate[] = [];
     try {
       known.announce(updates);
-      for (const item of batch) item.isWriting = true;
       fates = await writer.write(updates);
       known.settle(
         updates,
@@ -201,10 +138,10 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
       if (fates.length === 0) writer.stop(coerceError(error));
       log.error({ err: error }, 'Fingerprints could not be kept');
     }
-    closeAll(batch, (index) => fates[index] ?? notAttempted(writer.failure));
+    close(batch, (index) => fates[index] ?? notAttempted(writer.failure));
   }
 
-  async function dispatch(batch: readonly Item[]): Promise<void> {
+  async function dispatch(batch: readonly WindowItem[]): Promise<void> {
     inFlight += 1;
     await send(batch);
     inFlight -= 1;
@@ -213,25 +150,29 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
     progress = Promise.withResolvers();
   }
 
+  /** The next batch; empty when what is queued is not enough for one. */
+  function take(flush: boolean): readonly WindowItem[] {
+    try {
+      const { batch, unchanged } = window.take(flush);
+      close(unchanged, () => UNCHANGED);
+      return batch;
+    } catch (error) {
+      writer.stop(coerceError(error));
+      return [];
+    }
+  }
+
   function pump(flush = finishing): void {
-    while (inFlight < maxInFlight && writer.failure === undefined && !signal.aborted) {
-      let batch: Item[] = [];
-      try {
-        batch = take(flush);
-      } catch (error) {
-        writer.stop(coerceError(error));
-      }
+    while (inFlight < maxInFlight && !isOver()) {
+      const batch = take(flush);
       if (batch.length === 0) break;
-      if (dryRun) closeAll(batch, () => WRITTEN);
+      if (dryRun) close(batch, () => WRITTEN);
       else void dispatch(batch);
     }
-    if ((signal.aborted || writer.failure !== undefined) && (flush || isBatchQueued())) {
-      const rest = queue;
-      queue = [];
-      queuedBytes = 0;
-      closeAll(rest, () => notAttempted(writer.failure));
+    if (isOver() && (flush || window.hasBatch)) {
+      close(window.takeAll(), () => notAttempted(writer.failure));
     }
-    if (queue.length === 0) {
+    if (window.isQueueEmpty) {
       clearTimeout(linger);
       linger = undefined;
     } else if (lingerMs !== undefined) {
@@ -244,25 +185,13 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
 
   return {
     add(position, update, bytes) {
-      const first = open.get(update.id);
-      const earlier = first?.isWriting === true ? first.next : first;
-      if (earlier !== undefined) {
-        settle([earlier], () => ({ fate: 'superseded', by: position }));
-        if (earlier === first) queuedBytes += bytes - earlier.bytes;
-        else blockedBytes += bytes - earlier.bytes;
-        Object.assign(earlier, { position, update, bytes, changed: false });
-        return;
+      const superseded = window.add(position, update, bytes);
+      if (superseded !== undefined) {
+        const fate: Fate = { fate: 'superseded', by: position };
+        onSettled([{ position: superseded, id: update.id, fate }]);
+      } else if (window.hasBatch || (lingerMs !== undefined && linger === undefined)) {
+        pump();
       }
-      const item = { position, update, bytes, changed: false, isWriting: false, next: undefined };
-      if (first !== undefined) {
-        first.next = item;
-        blocked += 1;
-        blockedBytes += bytes;
-        return;
-      }
-      open.set(update.id, item);
-      enqueue(item);
-      if (isBatchQueued() || (lingerMs !== undefined && linger === undefined)) pump();
     },
     get full() {
       return isFull();
@@ -273,7 +202,7 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
     async finish() {
       finishing = true;
       pump();
-      while (isBusy()) await progress.promise;
+      while (!window.isEmpty) await progress.promise;
       known.close();
     },
     get failure() {

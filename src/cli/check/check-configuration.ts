@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { parseAttributes } from '../../attributes/definitions/define-attributes.ts';
-import { parseMapping } from '../../attributes/mapping/mapping.ts';
+import { parseAttributes } from '../../attributes/definitions/attributes-file.ts';
 import { runMappingExamples } from '../../attributes/mapping/mapping-examples.ts';
+import { parseMapping } from '../../attributes/mapping/mapping-file.ts';
 import { ConfigError, coerceError } from '../../errors.ts';
 import { compileEventSchema } from '../../events/pipeline/event-schema.ts';
 import { compileFilter } from '../../events/pipeline/filter.ts';

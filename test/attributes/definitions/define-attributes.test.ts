@@ -1,12 +1,8 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import {
-  parseAttributes,
-  startAttributeDefiner,
-} from '../../../src/attributes/definitions/define-attributes.ts';
+import { startAttributeDefiner } from '../../../src/attributes/definitions/define-attributes.ts';
 import type { AttributeDefinition } from '../../../src/attributes/ports.ts';
-import { ConfigError, UpstreamError } from '../../../src/errors.ts';
+import { UpstreamError } from '../../../src/errors.ts';
 import { createAvailability } from '../../../src/lib/health/availability.ts';
 import { createHealth } from '../../../src/lib/health/health.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
@@ -96,49 +92,5 @@ describe('seeing that attributes are defined', () => {
     }, forever);
     await expect.poll(() => waiting).toBe(true);
     await parts.stop();
-  });
-});
-
-describe('the file of attributes', () => {
-  test('the shipped one has the three default attributes', async () => {
-    const file = 'config/attributes.json';
-    expect(parseAttributes(await readFile(file, 'utf8'), file)).toMatchObject([
-      { name: 'crm_ticket_id', type: 'string' },
-      {
-        name: 'crm_ticket_priority',
-        validationRules: [{ type: 'regex', value: '^(low|medium|high|critical)$' }],
-      },
-      { name: 'crm_channel_source', type: 'string' },
-    ]);
-  });
-
-  test.each([
-    ['{', /a\.json: not JSON/],
-    ['null', /attributes: allowed: a list/],
-    ['{"attributes":[null]}', /attributes\[0\]\.name: allowed/],
-    ['{"attributes":[{"name":"id","type":"string"}]}', /attributes\[0\]\.name/],
-    [
-      '{"attributes":[{"name":"a","type":"text"}]}',
-      /attributes\[0\]\.type: allowed: string, number, boolean, date/,
-    ],
-    [
-      '{"attributes":[{"name":"a","type":"string"},{"name":"a","type":"string"}]}',
-      /a is there twice/,
-    ],
-    [
-      '{"attributes":[{"name":"a","type":"string","validationRules":[{}]}]}',
-      /validationRules: allowed/,
-    ],
-    [
-      '{"attributes":[{"name":"a","type":"string","validationRules":[{"type":"regex","value":"("}]}]}',
-      /cannot be used/,
-    ],
-    [
-      '{"attributes":[{"name":"a","type":"number","defaultValue":"x"}]}',
-      /default value that breaks its own rules/,
-    ],
-  ])('%s is refused', (text, message) => {
-    expect(() => parseAttributes(text, 'a.json')).toThrow(ConfigError);
-    expect(() => parseAttributes(text, 'a.json')).toThrow(message);
   });
 });
