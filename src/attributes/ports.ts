@@ -9,6 +9,8 @@
  * to repeat, and throws an UpstreamError when it failed for good.
  */
 
+import type { UpstreamError } from '../errors.ts';
+
 export type AttributeType = 'string' | 'number' | 'boolean' | 'date';
 
 /** `string`, `number` and `range` use `min`/`max` (length or value), `regex` uses `value`. */
@@ -46,6 +48,8 @@ export type Permission = 'customattributes:write' | 'analytics:read';
 export interface Permissions {
   /** The ids of everything that our credentials may do. */
   effective(signal?: AbortSignal): Promise<ReadonlySet<string>>;
+  /** The error for one that they lack: it names the permission and says who can grant it. */
+  missing(permission: Permission): UpstreamError;
 }
 
 export type AttributeValue = string | number | boolean;
@@ -75,8 +79,14 @@ export interface UpsertAnswer {
 }
 
 export interface AttributeWriter {
+  /** How many updates one call takes at most. */
+  readonly maxUpdates: number;
+  /** What a write has around its updates, in bytes. */
+  readonly envelopeBytes: number;
+  /** What an update takes in a write, its separator included, in bytes. */
+  bytesOf(update: AttributeUpdate): number;
   /**
-   * Creates or updates up to 1000 entities in one call. Repeating it is harmless, so it is
+   * Creates or updates up to `maxUpdates` entities in one call. Repeating it is harmless, so it is
    * repeated after a lost answer. Throws an UpstreamError of kind `reject` when the batch as a
    * whole was refused (400, 413, 422): the caller may split it.
    */

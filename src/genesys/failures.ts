@@ -60,7 +60,7 @@ export function refusal(
       return make(
         'genesys_forbidden',
         'systemic',
-        `${at}. Missing: ${missing} (the call needs the scope ${call.scope}). An administrator grants it in Genesys Cloud under Admin > Integrations > OAuth (the client in ${clientId}: Scope and Roles) or Admin > People & Permissions > Roles.`,
+        `${at}. Missing: ${missing} (the call needs the scope ${call.scope}). ${grantAdvice(`the client in ${clientId}`)}`,
         missing,
       );
     }
@@ -80,6 +80,28 @@ export function refusal(
         `${at}, which the API does not do. Check GENESYS_BASE_URL, and proxies on the way.`,
       );
   }
+}
+
+/** Our credentials lack a permission, as their own list of permissions says. */
+export function permissionMissing(permission: string): UpstreamError {
+  return new UpstreamError(
+    `The Genesys credentials of this service lack the permission ${permission}. ${grantAdvice("this service's client")}`,
+    {
+      service: 'genesys',
+      code: 'genesys_permission_missing',
+      kind: 'systemic',
+      status: 403,
+      missingPermission: permission,
+    },
+  );
+}
+
+/** Who can grant a permission, and where: the end of each message about a missing one. */
+function grantAdvice(client: string): string {
+  return (
+    `An administrator grants it in Genesys Cloud: Admin > Integrations > OAuth > ${client} (scope and roles), ` +
+    'and Admin > People & Permissions > Roles / Permissions (the permission within such a role).'
+  );
 }
 
 /** No complete answer came. Programming errors pass as they are. */

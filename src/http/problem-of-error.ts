@@ -39,24 +39,13 @@ function problemOfUpstream(error: UpstreamError): Problem {
     new Problem(status, code, error.message, { cause: error, headers, members });
 
   if (error.service === 'genesys' && error.missingPermission !== undefined) {
-    return new Problem(403, 'genesys_permission_missing', permissionAdvice(error), {
-      cause: error,
-      members,
-    });
+    return problem(403, 'genesys_permission_missing');
   }
   if (error.kind !== 'retry') return problem(502);
   if (error.throttled || error.retryAfterMs !== undefined) {
     return problem(503, error.code, retryAfter(error.retryAfterMs));
   }
   return problem(error.timedOut ? 504 : 502);
-}
-
-function permissionAdvice(error: UpstreamError): string {
-  return (
-    `${error.message.replace(/\.?$/, '.')} Missing: ${error.missingPermission}. An administrator grants it in ` +
-    "Genesys Cloud: Admin > Integrations > OAuth > this service's client (scope and roles), " +
-    'and Admin > People & Permissions > Roles / Permissions (the permission within such a role).'
-  );
 }
 
 function problemOfBridge(error: BridgeError): Problem {

@@ -27,9 +27,6 @@ import { openLiveFile } from '../lib/files/live-file.ts';
 import { createAvailability } from '../lib/health/availability.ts';
 import type { Shared } from './shared.ts';
 
-/** Genesys takes no more in one write. */
-const MAX_WRITE_ENTITIES = 1000;
-
 const REPORTS_KEPT = 200;
 
 /** CRM records into attributes, and the report on them. */
@@ -72,15 +69,15 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
   });
   releasers.push('fingerprints', () => fingerprints.close());
   const metrics = createMapMetrics(registry);
+  const writer = createAttributeWriter(client);
   const upserter = createUpserter({
-    writer: createAttributeWriter(client),
+    writer,
     permissionCheck: permissions,
     fingerprints,
     metrics,
     log,
     batchSize: config.MAP_BATCH_SIZE,
     minBatchSize: config.MAP_MIN_BATCH_SIZE,
-    maxBatchSize: MAX_WRITE_ENTITIES,
     maxBatchBytes: config.MAP_MAX_BATCH_BYTES,
     maxInFlight: config.MAP_MAX_IN_FLIGHT,
     targetLatencyMs: config.MAP_TARGET_LATENCY_MS,
@@ -89,6 +86,7 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     permissionCheck: permissions,
     inheritance,
     mapping,
+    writer,
     maxBatchBytes: config.MAP_MAX_BATCH_BYTES,
   });
   const mapper = createRecordMapper({ readers, upserter, metrics });

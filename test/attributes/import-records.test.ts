@@ -26,7 +26,10 @@ const reader: RecordConverter = {
       : { ok: false, id: undefined, errors: [] },
 };
 
+const SIZES = { maxUpdates: 1000, envelopeBytes: 0, bytesOf: () => 10 };
+
 const writeAll: AttributeWriter = {
+  ...SIZES,
   upsert: async (updates) => ({
     outcomes: updates.map(({ id }) => ({ id, written: true })),
     latencyMs: 1,
@@ -83,7 +86,7 @@ async function* bodyOf(records: readonly unknown[]): AsyncGenerator<Uint8Array> 
 
 test('an abort leaves no line without its fate', async () => {
   const { leaving, lines, run } = await open({
-    writer: { upsert: (_updates, signal) => sleep(60_000, signal) as Promise<never> },
+    writer: { ...SIZES, upsert: (_updates, signal) => sleep(60_000, signal) as Promise<never> },
   });
   const records = [null, ...Array.from({ length: 20 }, (_, index) => `id${index}`), null];
   const running = run(bodyOf(records));

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BridgeError, ConfigError, UpstreamError } from '../../src/errors.ts';
+import { permissionMissing } from '../../src/genesys/failures.ts';
 import { Problem } from '../../src/http/problem.ts';
 import { echoRoute, startTestServer, type TestServer } from './support/test-server.ts';
 
@@ -137,7 +138,13 @@ describe('what a use case throws becomes', () => {
   });
 });
 
-test('a missing permission names itself and where it is granted', async () => {
+test('a missing permission says where it is granted', async () => {
+  const { answer, body } = await answerFor(permissionMissing('customattributes:write'));
+  expect(answer.status).toBe(403);
+  expect(body['detail']).toMatch(/customattributes:write.*Admin > Integrations > OAuth/);
+});
+
+test('a missing permission names itself, and Genesys’ own id of the refusal', async () => {
   const { body } = await answerFor(
     upstream({
       kind: 'systemic',
@@ -146,7 +153,6 @@ test('a missing permission names itself and where it is granted', async () => {
       correlationId: 'abc-123',
     }),
   );
-  expect(body['detail']).toMatch(/customattributes:write.*Admin > Integrations > OAuth/);
   expect(body).toMatchObject({
     missingPermission: 'customattributes:write',
     correlationId: 'abc-123',

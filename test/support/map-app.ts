@@ -142,14 +142,16 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
     current: parseMapping(options.mapping ?? DEFAULT_MAPPING, 'mapping.json', EXPRESSION_LIMITS),
   };
   const maxBatchBytes = options.maxBatchBytes ?? 500_000;
+  const writer = createAttributeWriter(client);
   const readers = createRecordConverters({
+    writer,
     permissionCheck,
     inheritance,
     mapping,
     maxBatchBytes,
   });
   const upserter = createUpserter({
-    writer: createAttributeWriter(client),
+    writer,
     permissionCheck,
     fingerprints,
     metrics,

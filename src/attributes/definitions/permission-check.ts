@@ -1,4 +1,3 @@
-import { UpstreamError } from '../../errors.ts';
 import type { Cache } from '../../lib/cache.ts';
 import type { Permission, Permissions } from '../ports.ts';
 
@@ -25,18 +24,7 @@ export function createPermissionCheck(options: PermissionCheckOptions): Permissi
     async require(permission, signal) {
       const granted = await cache.get(KEY, () => permissions.effective(), { signal, ttlMs });
       if (granted.has(permission)) return;
-      throw new UpstreamError(
-        `The Genesys credentials of this service lack the permission ${permission}. ` +
-          'An administrator grants it in Genesys Cloud: Admin > People & Permissions > ' +
-          'Roles / Permissions, in a role of the OAuth client (Admin > Integrations > OAuth)',
-        {
-          service: 'genesys',
-          code: 'genesys_permission_missing',
-          kind: 'systemic',
-          status: 403,
-          missingPermission: permission,
-        },
-      );
+      throw permissions.missing(permission);
     },
     forget: () => cache.delete(KEY),
   };

@@ -1,7 +1,6 @@
 import type { Inheritance } from '../definitions/inheritance.ts';
 import type { PermissionCheck } from '../definitions/permission-check.ts';
-import type { AttributeUpdate } from '../ports.ts';
-import { ENVELOPE_BYTES, updateBytes } from '../update-size.ts';
+import type { AttributeUpdate, AttributeWriter } from '../ports.ts';
 import type { MappedRecord, Mapping } from './mapping.ts';
 import { createValidation, type FieldError, type RecordValidator } from './record-validator.ts';
 
@@ -9,7 +8,7 @@ export type ReadRecord =
   | {
       readonly ok: true;
       readonly update: AttributeUpdate;
-      /** Its size in a write's JSON body. */
+      /** Its size in a write. */
       readonly bytes: number;
     }
   | { readonly ok: false; readonly id: string | undefined; readonly errors: readonly FieldError[] };
@@ -35,7 +34,8 @@ export interface RecordConverterOptions {
   readonly inheritance: Inheritance;
   /** A live file: an import keeps the version it began with. */
   readonly mapping: { readonly current: Mapping };
-  /** Of the JSON body of a write: an update that is too large for one alone can never be sent. */
+  readonly writer: Pick<AttributeWriter, 'bytesOf' | 'envelopeBytes'>;
+  /** Of a whole write: an update that is too large for one alone can never be sent. */
   readonly maxBatchBytes: number;
 }
 
@@ -46,6 +46,7 @@ export function createRecordConverters(options: RecordConverterOptions): {
   open(orgId: string, signal: AbortSignal): Promise<RecordConverter>;
 } {
   const validation = createValidation();
+  const { writer, maxBatchBytes } = options;
 
   return {
     async open(orgId, signal) {
@@ -60,7 +61,8 @@ export function createRecordConverters(options: RecordConverterOptions): {
         mapping,
         validator,
         allowedAttributes: [...effective.attributes.keys()].sort(),
-        maxUpdateBytes: options.maxBatchBytes - ENVELOPE_BYTES,
+        bytesOf: (update) => writer.bytesOf(update),
+        maxUpdateBytes: maxBatchBytes - writer.envelopeBytes,
       });
     },
   };
@@ -70,9 +72,10 @@ function openReader(facts: {
   mapping: Mapping;
   validator: RecordValidator;
   allowedAttributes: readonly string[];
+  bytesOf: (update: AttributeUpdate) => number;
   maxUpdateBytes: number;
 }): RecordConverter {
-  const { mapping, validator, maxUpdateBytes } = facts;
+  const { mapping, validator, bytesOf, maxUpdateBytes } = facts;
   const skipped = new Map<string, number>();
 
   function check(mapped: MappedRecord): ReadRecord {
@@ -84,7 +87,7 @@ function openReader(facts: {
       return { ok: false, id, errors: [...mapped.errors, ...validated.errors] };
     }
     const update = { id, attributes: validated.attributes };
-    const bytes = updateBytes(update);
+    const bytes = bytesOf(update);
     if (bytes > maxUpdateBytes) {
       const message = `is larger than ${maxUpdateBytes} bytes, which one write can hold`;
       return { ok: false, id, errors: [{ attribute: 'record', rule: 'size', message }] };

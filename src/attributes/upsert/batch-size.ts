@@ -1,7 +1,6 @@
 export interface BatchSizeOptions {
   readonly start: number;
   readonly min: number;
-  /** Genesys takes at most 1000. */
   readonly max: number;
   /** Slower writes make the batches smaller, faster ones larger; in milliseconds. */
   readonly targetLatencyMs: number;

@@ -3,7 +3,6 @@ import type { Logger } from '../../lib/logger.ts';
 import type { PermissionCheck } from '../definitions/permission-check.ts';
 import type { MapMetrics } from '../map-metrics.ts';
 import type { AttributeUpdate, AttributeWriter } from '../ports.ts';
-import { ENVELOPE_BYTES } from '../update-size.ts';
 import { type BatchSize, createBatchSize } from './batch-size.ts';
 import { createBatchWriter, notAttempted, WRITTEN, type WriteFate } from './batch-writer.ts';
 import type { Fingerprints } from './fingerprints.ts';
@@ -28,11 +27,12 @@ export interface UpserterOptions {
   readonly fingerprints: Fingerprints;
   readonly metrics: MapMetrics;
   readonly log: Logger;
-  /** Records per write at the start, at least, and at most 1000. */
+  /** Records per write at the start and at least, as far as the writer takes so many. */
   readonly batchSize: number;
   readonly minBatchSize: number;
-  readonly maxBatchSize: number;
-  /** Of the JSON body of a write. */
+  /** At most. Default: what the writer takes. */
+  readonly maxBatchSize?: number | undefined;
+  /** Of a whole write, in bytes. */
   readonly maxBatchBytes: number;
   /** Writes at once per import. */
   readonly maxInFlight: number;
@@ -58,7 +58,7 @@ export interface UpsertRequest {
  * over those that were sent before. Every record that was added is settled exactly once.
  */
 export interface UpsertRun {
-  /** @param bytes its size in the JSON body of a write, see `updateBytes`. */
+  /** @param bytes its size in a write, see `AttributeWriter.bytesOf`. */
   add(position: number, update: AttributeUpdate, bytes: number): void;
   /** Adding more now would only grow the window: await `room()` first. */
   readonly full: boolean;
@@ -75,11 +75,12 @@ export interface Upserter {
 
 /** The adaptive batch size is shared by all imports: it tells about Genesys, not about them. */
 export function createUpserter(options: UpserterOptions): Upserter {
-  const { log, metrics } = options;
+  const { log, metrics, writer } = options;
+  const withinWriter = (updates: number) => Math.min(updates, writer.maxUpdates);
   const size = createBatchSize({
-    start: options.batchSize,
-    min: options.minBatchSize,
-    max: options.maxBatchSize,
+    start: withinWriter(options.batchSize),
+    min: withinWriter(options.minBatchSize),
+    max: withinWriter(options.maxBatchSize ?? Infinity),
     targetLatencyMs: options.targetLatencyMs,
     onChange(batchSize, reason) {
       metrics.batchSize(batchSize);
@@ -102,7 +103,7 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
       get maxUpdates() {
         return size.current;
       },
-      maxBytes: options.maxBatchBytes - ENVELOPE_BYTES,
+      maxBytes: options.maxBatchBytes - options.writer.envelopeBytes,
     },
     (update) => skipUnchanged && known.has(update),
   );

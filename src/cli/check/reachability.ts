@@ -1,3 +1,4 @@
+import type { Permission } from '../../attributes/ports.ts';
 import { createEventBus } from '../../aws/event-bridge.ts';
 import { createSchemaRegistry } from '../../aws/schema-registry.ts';
 import { createDeadLetterQueue } from '../../aws/sqs/dead-letter-queue.ts';
@@ -49,12 +50,10 @@ export async function checkRemote(config: Config): Promise<readonly CheckResult[
       traces,
     });
     const permissions = createPermissions(client);
-    const granted = (permission: string) => async (signal: AbortSignal) => {
+    const granted = (permission: Permission) => async (signal: AbortSignal) => {
       const held = await permissions.effective(signal);
       if (held.has(permission)) return 'granted';
-      throw new Error(
-        `${permission} is missing: an administrator grants it to the OAuth client's role in Admin > Integrations > OAuth`,
-      );
+      throw permissions.missing(permission);
     };
     return [
       {

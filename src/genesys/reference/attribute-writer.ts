@@ -1,9 +1,18 @@
-import type { AttributeUpdate, AttributeWriter, UpdateOutcome } from '../../attributes/ports.ts';
+import type {
+  AttributeUpdate,
+  AttributeValue,
+  AttributeWriter,
+  UpdateOutcome,
+} from '../../attributes/ports.ts';
 import type { GenesysClient } from '../client.ts';
 import { isRecord, list, optionalText, record, text } from '../shape.ts';
 
 /** What the API takes in one call. */
 const MAX_ENTITIES = 1000;
+
+/** What JSON writes differently from the text itself. */
+// oxlint-disable-next-line no-control-regex
+const ESCAPED = /["\\\u0000-\u001f]/;
 
 /** `id` names the entity itself; the other would set an object's prototype. */
 const RESERVED: readonly string[] = ['id', '__proto__'];
@@ -14,6 +23,9 @@ type Results = ReadonlyMap<string, UpdateOutcome> | undefined;
 /** `POST /api/v2/customattributes/batch` as a partial update, so that other attributes stay. */
 export function createAttributeWriter(client: GenesysClient): AttributeWriter {
   return {
+    maxUpdates: MAX_ENTITIES,
+    envelopeBytes: JSON.stringify(bodyOf([])).length,
+    bytesOf,
     async upsert(updates, signal) {
       if (updates.length > MAX_ENTITIES) {
         throw new RangeError(`${updates.length} updates in one call; at most ${MAX_ENTITIES}`);
@@ -27,7 +39,7 @@ export function createAttributeWriter(client: GenesysClient): AttributeWriter {
         method: 'POST',
         path: '/api/v2/customattributes/batch',
         scope: 'customattributes:write',
-        body: { entities: sendable.map(entityOf), partialUpdate: true },
+        body: bodyOf(sendable),
         idempotent: true,
         read: readResults,
         signal,
@@ -40,11 +52,31 @@ export function createAttributeWriter(client: GenesysClient): AttributeWriter {
   };
 }
 
+function bodyOf(updates: readonly AttributeUpdate[]): object {
+  return { entities: updates.map(entityOf), partialUpdate: true };
+}
+
 /** Names that an assignment would not make own properties of were sorted out before. */
 function entityOf({ id, attributes }: AttributeUpdate): object {
   const entity: Record<string, unknown> = { id };
   for (const [name, value] of attributes) entity[name] = value;
   return entity;
+}
+
+/** Bytes of an update as an entity of the JSON body, its comma included. */
+function bytesOf(update: AttributeUpdate): number {
+  let bytes = '{"id":},'.length + valueBytes(update.id);
+  for (const [name, value] of update.attributes) {
+    bytes += name.length + ',"":'.length + valueBytes(value);
+  }
+  return bytes;
+}
+
+function valueBytes(value: AttributeValue): number {
+  if (typeof value !== 'string') return String(value).length;
+  return ESCAPED.test(value) || !value.isWellFormed()
+    ? Buffer.byteLength(JSON.stringify(value))
+    : Buffer.byteLength(value) + 2;
 }
 
 function reservedName({ attributes }: AttributeUpdate): string | undefined {

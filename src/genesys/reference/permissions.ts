@@ -1,5 +1,6 @@
 import type { Permissions } from '../../attributes/ports.ts';
 import type { GenesysClient } from '../client.ts';
+import { permissionMissing } from '../failures.ts';
 import { list, optionalBoolean, record, text } from '../shape.ts';
 
 /** `GET /api/v2/accesscontrol/roles/effectivepermissions`: `[{permissionId, value}]`. */
@@ -16,6 +17,7 @@ export function createPermissions(client: GenesysClient): Permissions {
       });
       return value;
     },
+    missing: permissionMissing,
   };
 }
 

@@ -4,6 +4,7 @@ import { createInheritance } from '../../../src/attributes/definitions/inheritan
 import { createPermissionCheck } from '../../../src/attributes/definitions/permission-check.ts';
 import type { AttributeDefinition } from '../../../src/attributes/ports.ts';
 import { UpstreamError } from '../../../src/errors.ts';
+import { permissionMissing } from '../../../src/genesys/failures.ts';
 import { createCache } from '../../../src/lib/cache.ts';
 
 const definition = (name: string): AttributeDefinition => ({
@@ -132,6 +133,7 @@ describe('the permission check', () => {
           asked += 1;
           return granted;
         },
+        missing: permissionMissing,
       },
     });
     return { permissionCheck, asked: () => asked, sleep: (ms: number) => void (nowMs += ms) };

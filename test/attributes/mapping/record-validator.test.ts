@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { compileDefinition } from '../../../src/attributes/definitions/definition-check.ts';
 import { isIsoDate } from '../../../src/attributes/definitions/iso-date.ts';
 import { createValidation } from '../../../src/attributes/mapping/record-validator.ts';
-import type { AttributeDefinition, AttributeUpdate } from '../../../src/attributes/ports.ts';
-import { updateBytes } from '../../../src/attributes/update-size.ts';
+import type { AttributeDefinition } from '../../../src/attributes/ports.ts';
 
 function check(definition: Partial<AttributeDefinition>, value: unknown): string[] {
   return compileDefinition({ name: 'a', type: 'string', validationRules: [], ...definition }, 'org')
@@ -226,25 +225,4 @@ describe('a record', () => {
     expect([...attributes.keys()]).toEqual(['a']);
     expect(warnings.join()).toContain('name cannot be written');
   });
-});
-
-test('the size of an update is that of its JSON', () => {
-  const value = fc.oneof(
-    fc.string({ unit: 'binary' }),
-    fc.string(),
-    fc.double({ noNaN: true, noDefaultInfinity: true }),
-    fc.boolean(),
-  );
-  fc.assert(
-    fc.property(
-      fc.string({ unit: 'grapheme' }),
-      fc.dictionary(fc.stringMatching(/^[a-z_]{1,9}$/), value),
-      (id, attributes) => {
-        delete attributes['id'];
-        const update: AttributeUpdate = { id, attributes: new Map(Object.entries(attributes)) };
-        const json = JSON.stringify({ id, ...attributes });
-        expect(updateBytes(update)).toBe(Buffer.byteLength(json) + 1);
-      },
-    ),
-  );
 });

@@ -6,7 +6,6 @@ import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { createMapMetrics } from '../../../src/attributes/map-metrics.ts';
 import type { AttributeUpdate, AttributeWriter } from '../../../src/attributes/ports.ts';
-import { ENVELOPE_BYTES, updateBytes } from '../../../src/attributes/update-size.ts';
 import { createFingerprints } from '../../../src/attributes/upsert/fingerprints.ts';
 import {
   createUpserter,
@@ -29,6 +28,13 @@ function update(id: string, value = 0): AttributeUpdate {
   return { id, attributes: new Map([['a', value]]) };
 }
 
+const SIZES = {
+  maxUpdates: 1000,
+  envelopeBytes: '{"entities":[],"partialUpdate":true}'.length,
+  bytesOf: ({ id, attributes }: AttributeUpdate) =>
+    JSON.stringify({ id, ...Object.fromEntries(attributes) }).length + 1,
+};
+
 /** A contact centre in memory that refuses ids with `bad`, and keeps what it holds. */
 function memoryWriter(behaviour: { fails?: (batch: number) => boolean } = {}) {
   const stored = new Map<string, unknown>();
@@ -38,6 +44,7 @@ function memoryWriter(behaviour: { fails?: (batch: number) => boolean } = {}) {
   let active = 0;
   let mostActive = 0;
   const writer: AttributeWriter = {
+    ...SIZES,
     async upsert(updates, signal) {
       const number = batches.push(updates.map(({ id }) => id));
       for (const { id } of updates) {
@@ -136,12 +143,13 @@ test('records that wait behind a write of their own id are bounded by bytes too'
   const finish = Promise.withResolvers<void>();
   const memory = memoryWriter();
   const slow: AttributeWriter = {
+    ...SIZES,
     async upsert(updates, signal) {
       await finish.promise;
       return memory.writer.upsert(updates, signal);
     },
   };
-  const options = { maxBatchBytes: 100 + ENVELOPE_BYTES, maxInFlight: 1 };
+  const options = { maxBatchBytes: 100 + SIZES.envelopeBytes, maxInFlight: 1 };
   const run = (await upserter(slow, options)).open({
     skipUnchanged: false,
     dryRun: false,
@@ -166,6 +174,7 @@ test('records that wait behind a write of their own id are bounded by bytes too'
 test('the bound in bytes is one of the whole body', async () => {
   const bodies: string[] = [];
   const writer: AttributeWriter = {
+    ...SIZES,
     async upsert(updates) {
       const entities = updates.map(({ id, attributes }) => {
         return { id, ...Object.fromEntries(attributes) };
@@ -188,7 +197,7 @@ test('the bound in bytes is one of the whole body', async () => {
   });
   for (let position = 0; position < 40; position += 1) {
     const one = update(`id${position}`, position);
-    run.add(position, one, updateBytes(one));
+    run.add(position, one, writer.bytesOf(one));
   }
   await run.finish();
   const lengths = bodies.map((body) => Buffer.byteLength(body));
@@ -198,7 +207,7 @@ test('the bound in bytes is one of the whole body', async () => {
 
 test('a batch is bounded by bytes too', async () => {
   const memory = memoryWriter();
-  const run = (await upserter(memory.writer, { maxBatchBytes: 100 + ENVELOPE_BYTES })).open({
+  const run = (await upserter(memory.writer, { maxBatchBytes: 100 + SIZES.envelopeBytes })).open({
     skipUnchanged: false,
     dryRun: false,
     signal: new AbortController().signal,
@@ -215,6 +224,7 @@ test('a batch is bounded by bytes too', async () => {
 test('a batch that fails while others succeed does not end the import', async () => {
   const memory = memoryWriter({ fails: (batch) => batch === 2 });
   const slow: AttributeWriter = {
+    ...SIZES,
     async upsert(updates, signal) {
       if (updates.some(({ id }) => id === 'id3')) await delay(20);
       return memory.writer.upsert(updates, signal);
@@ -234,4 +244,46 @@ test('a batch that fails while others succeed does not end the import', async ()
   expect(settled.filter(({ fate }) => fate.fate === 'failed')).toHaveLength(3);
   expect(settled.filter(({ fate }) => fate.fate === 'written')).toHaveLength(9);
   expect(run.failure).toBeUndefined();
+});
+
+test('a writer that takes one update per call gets one per call, and no id twice at once', async () => {
+  const memory = memoryWriter();
+  const single: AttributeWriter = {
+    maxUpdates: 1,
+    envelopeBytes: 0,
+    bytesOf: ({ id }) => id.length,
+    async upsert(updates, signal) {
+      if (updates.length !== 1) throw new RangeError(`${updates.length} updates in one call`);
+      return memory.writer.upsert(updates, signal);
+    },
+  };
+  const settled: Settled[] = [];
+  const sizes = { batchSize: 500, minBatchSize: 50, maxBatchSize: 1000, maxInFlight: 4 };
+  const run = (await upserter(single, sizes)).open({
+    skipUnchanged: true,
+    dryRun: false,
+    signal: new AbortController().signal,
+    log,
+    onSettled: (fates) => settled.push(...fates),
+  });
+  for (let position = 0; position < 60; position += 1) {
+    if (run.full) await run.room();
+    const id = position % 7 === 3 ? `bad${position}` : `id${position % 20}`;
+    run.add(position, update(id, position), single.bytesOf(update(id)));
+  }
+  await run.finish();
+  expect(settled.map(({ position }) => position).sort((a, b) => a - b)).toEqual([
+    ...Array(60).keys(),
+  ]);
+  expect(memory.overlaps).toEqual([]);
+  expect(memory.mostActive()).toBe(4);
+  expect(run.failure).toBeUndefined();
+  for (const { id, fate } of settled) {
+    if (id.startsWith('bad')) expect(fate).toMatchObject({ fate: 'failed', status: 400 });
+    else expect(fate.fate).toMatch(/^(?:written|superseded)$/);
+  }
+  for (const [id, value] of memory.stored) {
+    const positions = settled.filter((one) => one.id === id).map(({ position }) => position);
+    expect(value).toBe(Math.max(...positions));
+  }
 });

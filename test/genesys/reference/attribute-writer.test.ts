@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AttributeUpdate, AttributeValue } from '../../../src/attributes/ports.ts';
 import { createAttributeWriter } from '../../../src/genesys/reference/attribute-writer.ts';
@@ -134,4 +135,39 @@ describe('what is sent', () => {
     const many = Array.from({ length: 1001 }, (_, index) => update(String(index)));
     expect(await failureOf(port.upsert(many))).toBeInstanceOf(RangeError);
   });
+});
+
+it('the size of an update is that of its JSON', async () => {
+  const { writer: port } = await answering({});
+  const value = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string(),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.boolean(),
+  );
+  fc.assert(
+    fc.property(
+      fc.string({ unit: 'grapheme' }),
+      fc.dictionary(fc.stringMatching(/^[a-z_]{1,9}$/), value),
+      (id, attributes) => {
+        delete attributes['id'];
+        const given: AttributeUpdate = { id, attributes: new Map(Object.entries(attributes)) };
+        const json = JSON.stringify({ id, ...attributes });
+        expect(port.bytesOf(given)).toBe(Buffer.byteLength(json) + 1);
+      },
+    ),
+  );
+});
+
+it('a write has exactly the bytes that it says', async () => {
+  let sent = 0;
+  const { writer: port } = await writer(({ body }, response) => {
+    sent = Buffer.byteLength(body);
+    json(response, 200, {});
+  });
+  const updates = [update('a', [['x', 'ü"\n']]), update('b', [['y', 1.5]])];
+  await port.upsert(updates);
+  const bytes = updates.reduce((sum, one) => sum + port.bytesOf(one), port.envelopeBytes);
+  // The last entity has no comma.
+  expect(sent).toBe(bytes - 1);
 });
