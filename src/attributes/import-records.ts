@@ -8,8 +8,12 @@ import {
 } from '../lib/json-lines.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MapMetrics } from './map-metrics.ts';
-import type { ReadRecord, RecordConverter, SkippedAttribute } from './mapping/record-converter.ts';
-import { isRefusal } from './upsert/batch-writer.ts';
+import type {
+  ConvertedRecord,
+  RecordConverter,
+  SkippedAttribute,
+} from './mapping/record-converter.ts';
+import { createRecordFates, isClean, type RecordCounts, type RunOutcome } from './record-fates.ts';
 import type { Settled, Upserter } from './upsert/upsert.ts';
 
 export interface ImportRequest {
@@ -28,36 +32,30 @@ export interface ImportOutput {
   drained(): Promise<void>;
 }
 
-export interface ImportCounts {
-  /** Lines with a record, good or bad. */
-  read: number;
-  written: number;
-  rejected: number;
-  failed: number;
-  superseded: number;
-  unchanged: number;
-}
-
-export interface ImportSummary extends Readonly<ImportCounts> {
+export interface ImportSummary extends RecordCounts {
   readonly success: boolean;
-  /** What the HTTP status would have been, had it not been sent before. */
-  readonly status: number;
+  /** Lines with a record, good or bad. */
+  readonly read: number;
   readonly elapsedMs: number;
   readonly allowedAttributes: readonly string[];
   readonly skippedAttributes: readonly SkippedAttribute[];
   readonly warnings: readonly string[];
   readonly dryRun: boolean;
   /** Why the import did not go to its end, or the rest was not sent. */
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: { readonly code: string; readonly message: string } | undefined;
+}
+
+export interface ImportResult extends RunOutcome {
+  readonly summary: ImportSummary;
 }
 
 export interface OpenedImport {
   /**
    * Reads the body to its end, or until the signal aborts, in constant memory. Writes
-   * `{"progress"}`, `{"rejected"}`, `{"failed"}`, `{"superseded"}` lines, and the `{"summary"}`
-   * last. Never rejects: what goes wrong is in the summary.
+   * `{"progress"}`, `{"rejected"}`, `{"failed"}` and `{"superseded"}` lines. Never rejects: what
+   * goes wrong is in the result.
    */
-  run(body: AsyncIterable<Uint8Array>, output: ImportOutput): Promise<ImportSummary>;
+  run(body: AsyncIterable<Uint8Array>, output: ImportOutput): Promise<ImportResult>;
 }
 
 export interface RecordImporter {
@@ -66,47 +64,43 @@ export interface RecordImporter {
 }
 
 export interface RecordImporterOptions {
-  readonly readers: { open(orgId: string, signal: AbortSignal): Promise<RecordConverter> };
+  readonly converters: { open(orgId: string, signal: AbortSignal): Promise<RecordConverter> };
   readonly upserter: Upserter;
   readonly metrics: MapMetrics;
   readonly maxLineBytes: number;
-  /** The HTTP status of an answer when nothing could be written because of this. */
-  readonly statusOfFailure: (failure: Error) => number;
   /** How long a record of a slow sender waits for a full batch, in milliseconds. Default 1000. */
-  readonly lingerMs?: number;
+  readonly lingerMs?: number | undefined;
 }
 
 export function createRecordImporter(options: RecordImporterOptions): RecordImporter {
   return {
     async open(request) {
-      const reader = await options.readers.open(request.orgId, request.signal);
-      return { run: (body, output) => runImport(options, request, reader, body, output) };
+      const converter = await options.converters.open(request.orgId, request.signal);
+      return { run: (body, output) => runImport(options, request, converter, body, output) };
     },
   };
 }
 
 async function runImport(
-  { upserter, metrics, maxLineBytes, statusOfFailure, lingerMs = 1000 }: RecordImporterOptions,
+  { upserter, metrics, maxLineBytes, lingerMs = 1000 }: RecordImporterOptions,
   request: ImportRequest,
-  reader: RecordConverter,
+  converter: RecordConverter,
   body: AsyncIterable<Uint8Array>,
   output: ImportOutput,
-): Promise<ImportSummary> {
+): Promise<ImportResult> {
   const { signal, dryRun, log } = request;
   const startedMs = performance.now();
   const elapsedMs = () => Math.round(performance.now() - startedMs);
-  const counts = { read: 0, written: 0, rejected: 0, failed: 0, superseded: 0, unchanged: 0 };
-  /** All that failed were refused for their content, so repeating will not help. */
-  let refused = true;
+  const fates = createRecordFates(metrics, dryRun);
+  const { counts } = fates;
+  let read = 0;
   const run = upserter.open({ ...request, lingerMs, onSettled });
 
   function onSettled(settled: readonly Settled[]): void {
+    fates.settle(settled);
     const lines: object[] = [];
-    let notAttempted = 0;
     let isBatch = false;
-    const before = { ...counts };
     for (const { position: line, id, fate } of settled) {
-      counts[fate.fate] += 1;
       if (fate.fate === 'superseded') {
         lines.push({ superseded: { line, id, by: fate.by } });
         continue;
@@ -114,55 +108,41 @@ async function runImport(
       isBatch = true;
       if (fate.fate !== 'failed') continue;
       const { message: error, code, attempted } = fate;
-      if (!attempted) notAttempted += 1;
-      refused &&= isRefusal(fate);
       lines.push({ failed: { line, id, error, code, attempted } });
     }
     if (isBatch) {
-      const { read, written, rejected, failed } = counts;
+      const { written, rejected, failed } = counts;
       lines.push({ progress: { read, written, rejected, failed, elapsedMs: elapsedMs() } });
     }
-    metrics.records(dryRun ? 'dry_run' : 'written', counts.written - before.written);
-    metrics.records('unchanged', counts.unchanged - before.unchanged);
-    metrics.records('superseded', counts.superseded - before.superseded);
-    metrics.records('failed', counts.failed - before.failed - notAttempted);
-    metrics.records('not_attempted', notAttempted);
     output.write(lines);
   }
 
   async function take(lines: readonly JsonLine[]): Promise<void> {
     const rejections: object[] = [];
     try {
-      for (const line of lines) {
-        let read = line.ok ? reader.read(line.value) : unreadable(line.reason, maxLineBytes);
-        if (read instanceof Promise) read = await read;
-        if (read.ok && run.full) await run.room();
-        counts.read += 1;
-        if (read.ok) {
+      for (const given of lines) {
+        const { line } = given;
+        let converted = given.ok
+          ? converter.convert(given.value)
+          : unreadable(given.reason, maxLineBytes);
+        if (converted instanceof Promise) converted = await converted;
+        if (converted.ok && run.full) await run.room();
+        read += 1;
+        if (converted.ok) {
           // After an abort this settles it as not attempted: every line that was read has a fate.
-          run.add(line.line, read.update, read.bytes);
+          run.add(line, converted.update, converted.bytes);
         } else {
-          counts.rejected += 1;
-          rejections.push({
-            rejected: { line: line.line, id: read.id ?? null, errors: read.errors },
-          });
+          const { id = null, errors } = converted;
+          rejections.push({ rejected: { line, id, errors } });
         }
       }
     } finally {
       if (rejections.length > 0) {
-        metrics.records('rejected', rejections.length);
+        fates.reject(rejections.length);
         output.write(rejections);
       }
     }
     await output.drained();
-  }
-
-  /** By the rules of the JSON answer. */
-  function status(failure: Error | undefined): number {
-    if (failure === undefined && counts.rejected === 0 && counts.failed === 0) return 200;
-    if (counts.written + counts.unchanged > 0) return 207;
-    if (failure !== undefined) return statusOfFailure(failure);
-    return refused ? 400 : 502;
   }
 
   let broken: Error | undefined;
@@ -182,27 +162,27 @@ async function runImport(
   await run.finish();
 
   const failure = broken ?? run.failure;
+  const success = failure === undefined && isClean(counts);
   const summary: ImportSummary = {
-    success: failure === undefined && counts.rejected === 0 && counts.failed === 0,
-    status: status(failure),
+    success,
+    read,
     ...counts,
     elapsedMs: elapsedMs(),
-    allowedAttributes: reader.allowedAttributes,
-    skippedAttributes: reader.skippedAttributes,
-    warnings: reader.warnings,
+    allowedAttributes: converter.allowedAttributes,
+    skippedAttributes: converter.skippedAttributes,
+    warnings: converter.warnings,
     dryRun,
-    ...(failure === undefined ? {} : { error: describe(failure, signal) }),
+    error: failure && describe(failure, signal),
   };
-  output.write([{ summary }]);
   const { allowedAttributes: _all, ...facts } = summary;
   log.info(
     { orgId: request.orgId, ...facts },
     broken === undefined ? 'Import ended' : 'Import was cut off',
   );
-  return summary;
+  return { summary, counts, success, failure, refused: fates.refused };
 }
 
-function unreadable(reason: BadLineReason, maxLineBytes: number): ReadRecord {
+function unreadable(reason: BadLineReason, maxLineBytes: number): ConvertedRecord {
   const message = {
     'not JSON': 'is not JSON',
     'not UTF-8': 'is not UTF-8',

@@ -4,7 +4,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { MapMetrics } from './map-metrics.ts';
 import type { RecordConverter, SkippedAttribute } from './mapping/record-converter.ts';
 import type { FieldError } from './mapping/record-validator.ts';
-import { isRefusal } from './upsert/batch-writer.ts';
+import { createRecordFates, isClean, type RunOutcome } from './record-fates.ts';
 import type { Settled, Upserter } from './upsert/upsert.ts';
 
 export interface MapRequest {
@@ -52,16 +52,12 @@ export interface MapAnswer {
   readonly skippedAttributes: readonly SkippedAttribute[];
   readonly warnings: readonly string[];
   /** Exactly what was written; only there when not everything was. */
-  readonly written?: readonly { index: number; id: string }[];
-  readonly dryRun?: true;
+  readonly written?: readonly { index: number; id: string }[] | undefined;
+  readonly dryRun?: true | undefined;
 }
 
-export interface MapResult {
+export interface MapResult extends RunOutcome {
   readonly answer: MapAnswer;
-  /** Why the rest was not sent, when Genesys failed for good or the signal aborted. */
-  readonly failure: Error | undefined;
-  /** All failed records were refused for their content, so repeating will not help. */
-  readonly refused: boolean;
 }
 
 export interface RecordMapper {
@@ -69,65 +65,71 @@ export interface RecordMapper {
    * The story of one request: may we write, what is allowed, is each record good, write.
    *
    * @throws UpstreamError when nothing could be begun; the signal's reason when it aborted before
-   *   the first write. What was written is always told.
+   *   the first write. What was written is always in the result.
    */
   map(request: MapRequest): Promise<MapResult>;
 }
 
-/** So many records are read before others get their turn. */
+/** So many records are converted before others get their turn. */
 const RECORDS_PER_TURN = 500;
 
 export function createRecordMapper(options: {
-  readonly readers: { open(orgId: string, signal: AbortSignal): Promise<RecordConverter> };
+  readonly converters: { open(orgId: string, signal: AbortSignal): Promise<RecordConverter> };
   readonly upserter: Upserter;
   readonly metrics: MapMetrics;
 }): RecordMapper {
-  const { readers, upserter, metrics } = options;
+  const { converters, upserter, metrics } = options;
 
   return {
     async map(request) {
       const { records, signal, dryRun } = request;
       const startedMs = performance.now();
-      const reader = await readers.open(request.orgId, signal);
-      const { good, rejected } = await readAll(records, reader, signal);
-      const fates: Settled[] = [];
-      const run = upserter.open({ ...request, onSettled: (settled) => fates.push(...settled) });
+      const converter = await converters.open(request.orgId, signal);
+      const { good, rejected } = await convertAll(records, converter, signal);
+      const fates = createRecordFates(metrics, dryRun);
+      const all: Settled[] = [];
+      const onSettled = (settled: readonly Settled[]) => {
+        fates.settle(settled);
+        all.push(...settled);
+      };
+      fates.reject(rejected.length);
+      const run = upserter.open({ ...request, onSettled });
 
+      const unsent: Settled[] = [];
       const strictStop = request.strict && rejected.length > 0;
       // The last record of an id wins over the whole request, not only within a batch.
       const last = new Map(good.map(({ index, update }) => [update.id, index]));
       for (const { index, update, bytes } of good) {
         const by = last.get(update.id) ?? index;
         if (by !== index) {
-          fates.push({ position: index, id: update.id, fate: { fate: 'superseded', by } });
+          unsent.push({ position: index, id: update.id, fate: { fate: 'superseded', by } });
         } else if (strictStop) {
-          fates.push({ position: index, id: update.id, fate: STRICT });
+          unsent.push({ position: index, id: update.id, fate: STRICT });
         } else {
           if (run.full) await run.room();
           run.add(index, update, bytes);
         }
       }
+      onSettled(unsent);
       await run.finish();
 
-      const answer = toAnswer(request, reader, rejected, fates);
-      count(metrics, answer);
+      const { counts } = fates;
+      const success = isClean(counts);
       request.log.info(
         {
           records: records.length,
-          written: answer.processed,
-          rejected: answer.rejected.length,
-          failed: answer.failed.length,
-          superseded: answer.superseded.length,
-          unchanged: answer.unchanged,
+          ...counts,
           dryRun,
           elapsedMs: Math.round(performance.now() - startedMs),
         },
         signal.aborted ? 'Records mapped in part: the request was aborted' : 'Records mapped',
       );
       return {
-        answer,
+        answer: toAnswer(request, converter, rejected, all, success),
+        counts,
+        success,
         failure: signal.aborted ? coerceError(signal.reason) : run.failure,
-        refused: fates.every(({ fate }) => fate.fate !== 'failed' || isRefusal(fate)),
+        refused: fates.refused,
       };
     },
   };
@@ -140,25 +142,30 @@ const STRICT = {
   attempted: false,
 } as const;
 
-async function readAll(records: readonly unknown[], reader: RecordConverter, signal: AbortSignal) {
+async function convertAll(
+  records: readonly unknown[],
+  converter: RecordConverter,
+  signal: AbortSignal,
+) {
   const good = [];
   const rejected: RejectedRecord[] = [];
   for (const [index, record] of records.entries()) {
     if (index % RECORDS_PER_TURN === RECORDS_PER_TURN - 1) await setImmediate();
     signal.throwIfAborted();
-    const reading = reader.read(record);
-    const read = reading instanceof Promise ? await reading : reading;
-    if (read.ok) good.push({ index, ...read });
-    else rejected.push({ index, id: read.id ?? null, errors: read.errors });
+    const converting = converter.convert(record);
+    const converted = converting instanceof Promise ? await converting : converting;
+    if (converted.ok) good.push({ index, ...converted });
+    else rejected.push({ index, id: converted.id ?? null, errors: converted.errors });
   }
   return { good, rejected };
 }
 
 function toAnswer(
   request: MapRequest,
-  reader: RecordConverter,
+  converter: RecordConverter,
   rejected: readonly RejectedRecord[],
   fates: readonly Settled[],
+  success: boolean,
 ): MapAnswer {
   const written: { index: number; id: string }[] = [];
   const failed: FailedRecord[] = [];
@@ -186,28 +193,17 @@ function toAnswer(
         break;
     }
   }
-  const success = rejected.length === 0 && failed.length === 0;
   return {
     success,
     processed: written.length,
-    allowedAttributes: reader.allowedAttributes,
+    allowedAttributes: converter.allowedAttributes,
     rejected,
     failed,
     superseded,
     unchanged,
-    skippedAttributes: reader.skippedAttributes,
-    warnings: reader.warnings,
-    ...(success ? {} : { written: request.dryRun ? [] : written }),
-    ...(request.dryRun ? { dryRun: true } : {}),
+    skippedAttributes: converter.skippedAttributes,
+    warnings: converter.warnings,
+    written: success ? undefined : request.dryRun ? [] : written,
+    dryRun: request.dryRun ? true : undefined,
   };
-}
-
-function count(metrics: MapMetrics, answer: MapAnswer): void {
-  const notAttempted = answer.failed.filter(({ attempted }) => !attempted).length;
-  metrics.records(answer.dryRun === true ? 'dry_run' : 'written', answer.processed);
-  metrics.records('rejected', answer.rejected.length);
-  metrics.records('superseded', answer.superseded.length);
-  metrics.records('unchanged', answer.unchanged);
-  metrics.records('not_attempted', notAttempted);
-  metrics.records('failed', answer.failed.length - notAttempted);
 }

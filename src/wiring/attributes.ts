@@ -18,7 +18,6 @@ import { createAttributeWriter } from '../genesys/reference/attribute-writer.ts'
 import { createConversations } from '../genesys/reference/conversations.ts';
 import { createOrganisationUnits } from '../genesys/reference/organisation-units.ts';
 import { createPermissions } from '../genesys/reference/permissions.ts';
-import { problemOf } from '../http/problem-of-error.ts';
 import { attributesRoute } from '../http/routes/attributes-route.ts';
 import { mapRoute } from '../http/routes/map/map-route.ts';
 import { reportRoute } from '../http/routes/report/report-route.ts';
@@ -82,20 +81,19 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     maxInFlight: config.MAP_MAX_IN_FLIGHT,
     targetLatencyMs: config.MAP_TARGET_LATENCY_MS,
   });
-  const readers = createRecordConverters({
+  const converters = createRecordConverters({
     permissionCheck: permissions,
     inheritance,
     mapping,
     writer,
     maxBatchBytes: config.MAP_MAX_BATCH_BYTES,
   });
-  const mapper = createRecordMapper({ readers, upserter, metrics });
+  const mapper = createRecordMapper({ converters, upserter, metrics });
   const importer = createRecordImporter({
-    readers,
+    converters,
     upserter,
     metrics,
     maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
-    statusOfFailure: (failure) => problemOf(failure).status,
   });
   const reports = createUsageReports({
     conversations: createConversations(client, { maxPages: config.REPORT_MAX_PAGES }),

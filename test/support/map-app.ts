@@ -19,7 +19,6 @@ import { createAttributeWriter } from '../../src/genesys/reference/attribute-wri
 import { createOrganisationUnits } from '../../src/genesys/reference/organisation-units.ts';
 import { createPermissions } from '../../src/genesys/reference/permissions.ts';
 import { createTokenCache } from '../../src/genesys/tokens/token-cache.ts';
-import { problemOf } from '../../src/http/problem-of-error.ts';
 import { attributesRoute } from '../../src/http/routes/attributes-route.ts';
 import { mapRoute } from '../../src/http/routes/map/map-route.ts';
 import { createCache } from '../../src/lib/cache.ts';
@@ -143,7 +142,7 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
   };
   const maxBatchBytes = options.maxBatchBytes ?? 500_000;
   const writer = createAttributeWriter(client);
-  const readers = createRecordConverters({
+  const converters = createRecordConverters({
     writer,
     permissionCheck,
     inheritance,
@@ -163,13 +162,12 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
     maxInFlight: options.maxInFlight ?? 4,
     targetLatencyMs: options.targetLatencyMs ?? 2000,
   });
-  const mapper = createRecordMapper({ readers, upserter, metrics });
+  const mapper = createRecordMapper({ converters, upserter, metrics });
   const importer = createRecordImporter({
-    readers,
+    converters,
     upserter,
     metrics,
     maxLineBytes: options.maxLineBytes ?? 2_000_000,
-    statusOfFailure: (failure) => problemOf(failure).status,
     lingerMs: options.lingerMs ?? 50,
   });
   const server = await startTestServer(

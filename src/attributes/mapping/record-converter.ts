@@ -4,7 +4,7 @@ import type { AttributeUpdate, AttributeWriter } from '../ports.ts';
 import type { MappedRecord, Mapping } from './mapping.ts';
 import { createValidation, type FieldError, type RecordValidator } from './record-validator.ts';
 
-export type ReadRecord =
+export type ConvertedRecord =
   | {
       readonly ok: true;
       readonly update: AttributeUpdate;
@@ -22,11 +22,11 @@ export interface SkippedAttribute {
 /** Turns the CRM records of one request into updates, under one version of all rules. */
 export interface RecordConverter {
   readonly allowedAttributes: readonly string[];
-  /** What is wrong with definitions or the organisation's tree, for people. */
+  /** What is wrong with definitions or the organisation's tree, for the answer. */
   readonly warnings: readonly string[];
   readonly skippedAttributes: readonly SkippedAttribute[];
   /** A promise only if the mapping has expressions. Never throws. */
-  read(record: unknown): ReadRecord | Promise<ReadRecord>;
+  convert(record: unknown): ConvertedRecord | Promise<ConvertedRecord>;
 }
 
 export interface RecordConverterOptions {
@@ -57,7 +57,7 @@ export function createRecordConverters(options: RecordConverterOptions): {
       const effective = await resolving;
       const mapping = options.mapping.current;
       const validator = validation.validatorFor(effective, mapping.targets);
-      return openReader({
+      return openConverter({
         mapping,
         validator,
         allowedAttributes: [...effective.attributes.keys()].sort(),
@@ -68,7 +68,7 @@ export function createRecordConverters(options: RecordConverterOptions): {
   };
 }
 
-function openReader(facts: {
+function openConverter(facts: {
   mapping: Mapping;
   validator: RecordValidator;
   allowedAttributes: readonly string[];
@@ -78,7 +78,7 @@ function openReader(facts: {
   const { mapping, validator, bytesOf, maxUpdateBytes } = facts;
   const skipped = new Map<string, number>();
 
-  function check(mapped: MappedRecord): ReadRecord {
+  function check(mapped: MappedRecord): ConvertedRecord {
     const { id } = mapped;
     if (mapped.values.length === 0) return { ok: false, id, errors: mapped.errors };
     const validated = validator.validate(mapped.values);
@@ -101,7 +101,7 @@ function openReader(facts: {
     get skippedAttributes() {
       return [...skipped].map(([attribute, records]) => ({ attribute, records }));
     },
-    read(record) {
+    convert(record) {
       const mapped = mapping.map(record);
       return mapped instanceof Promise ? mapped.then(check) : check(mapped);
     },

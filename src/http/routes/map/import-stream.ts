@@ -1,8 +1,12 @@
 import { once } from 'node:events';
 import type { OpenedImport } from '../../../attributes/import-records.ts';
 import type { Call } from '../../route.ts';
+import { statusOfRun } from './status-of-run.ts';
 
-/** Runs an import between the request's body and the response, with back-pressure both ways. */
+/**
+ * Runs an import between the request's body and the response, with back-pressure both ways. The
+ * last line is the summary, with the status that the answer would have had as one document.
+ */
 export async function importLines(opened: OpenedImport, call: Call): Promise<void> {
   const { request, response, signal } = call;
   response.status(200).set({
@@ -11,11 +15,13 @@ export async function importLines(opened: OpenedImport, call: Call): Promise<voi
   });
   response.flushHeaders();
 
-  await opened.run(request as AsyncIterable<Uint8Array>, {
-    write(lines) {
-      if (lines.length === 0 || response.destroyed || response.writableEnded) return;
-      response.write(`${lines.map((line) => JSON.stringify(line)).join('\n')}\n`);
-    },
+  function write(lines: readonly object[]): void {
+    if (lines.length === 0 || response.destroyed || response.writableEnded) return;
+    response.write(`${lines.map((line) => JSON.stringify(line)).join('\n')}\n`);
+  }
+
+  const result = await opened.run(request as AsyncIterable<Uint8Array>, {
+    write,
     async drained() {
       while (response.writableNeedDrain) {
         try {
@@ -28,6 +34,8 @@ export async function importLines(opened: OpenedImport, call: Call): Promise<voi
       signal.throwIfAborted();
     },
   });
+  const { success, ...facts } = result.summary;
+  write([{ summary: { success, status: statusOfRun(result), ...facts } }]);
   response.end();
   signal.throwIfAborted();
 }

@@ -6,6 +6,7 @@ import type { Answer, Call, Route } from '../../route.ts';
 import { orgIdSchema } from '../org-id.ts';
 import { importLines } from './import-stream.ts';
 import { mapAnswerSchema, mapExample, mapProblemSchema } from './map-schemas.ts';
+import { statusOfRun } from './status-of-run.ts';
 
 interface MapBody {
   readonly orgId: string;
@@ -140,40 +141,41 @@ export function mapRoute(options: {
 }
 
 /** 200 = all, 207 = some; when nothing was written a problem with the same lists. */
-function answerOf({ answer, failure, refused }: MapResult, strict: boolean): Answer {
-  if (answer.success) return { status: 200, body: answer };
+function answerOf(result: MapResult, strict: boolean): Answer {
+  const { answer, counts, failure, refused } = result;
+  const status = statusOfRun(result);
+  if (status === 200) return { status, body: answer };
   const members = { ...answer };
-  if (strict && answer.rejected.length > 0) {
+  if (strict && counts.rejected > 0) {
     throw new Problem(
       400,
       'strict_mode_rejected',
-      `${answer.rejected.length} records were rejected, so nothing was written (mode=strict).`,
+      `${counts.rejected} records were rejected, so nothing was written (mode=strict).`,
       { members },
     );
   }
   const stopped = failure === undefined ? undefined : problemOf(failure);
-  if (answer.processed + answer.unchanged > 0) {
+  if (status === 207) {
     const error = stopped && { code: stopped.code, message: stopped.message };
-    return { status: 207, body: error === undefined ? answer : { ...answer, error } };
+    return { status, body: { ...answer, error } };
   }
   if (stopped !== undefined) {
     const detail = `No record is known to be written: ${stopped.message}`;
-    throw new Problem(stopped.status, stopped.code, detail, {
+    throw new Problem(status, stopped.code, detail, {
       cause: failure,
       headers: stopped.headers,
       members: { ...stopped.members, ...members },
     });
   }
-  if (answer.failed.length === 0) {
-    throw new Problem(400, 'no_valid_record', 'No record was valid; nothing was written.', {
-      members,
-    });
+  if (counts.failed === 0) {
+    const detail = 'No record was valid; nothing was written.';
+    throw new Problem(status, 'no_valid_record', detail, { members });
   }
   throw refused
-    ? new Problem(400, 'genesys_refused_records', 'Genesys refused every valid record.', {
+    ? new Problem(status, 'genesys_refused_records', 'Genesys refused every valid record.', {
         members,
       })
-    : new Problem(502, 'genesys_write_failed', 'Genesys did not write any of the records.', {
+    : new Problem(status, 'genesys_write_failed', 'Genesys did not write any of the records.', {
         members,
       });
 }
