@@ -91,6 +91,11 @@ export class ConfigError extends BridgeError {
   }
 }
 
+/** The message of whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** Whatever was thrown, as an Error. */
 export function coerceError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown;

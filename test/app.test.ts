@@ -72,6 +72,22 @@ test('the main job runs end to end: events flow to the bus, and a record is writ
   ]);
 });
 
+test('a byte order mark before mapping and attributes is skipped', async () => {
+  const { folder } = await copyConfiguration();
+  const files: Record<string, string> = {};
+  for (const [setting, name] of [
+    ['MAPPING_FILE', 'crm-mapping.json'],
+    ['ATTRIBUTES_FILE', 'attributes.json'],
+  ] as const) {
+    files[setting] = join(folder, name);
+    await writeFile(join(folder, name), `\uFEFF${await readFile(`config/${name}`, 'utf8')}`);
+  }
+  const app = await start({}, files);
+  await app.ready();
+  const answer = await app.post('/map', { orgId: 'acme', records: [{ ticketId: 'T1' }] });
+  expect(await answer.json()).toMatchObject({ success: true, processed: 1 });
+});
+
 test.each(['MAPPING_FILE', 'ATTRIBUTES_FILE'])(
   'a missing %s is a wrong setting',
   async (setting) => {

@@ -18,16 +18,16 @@ export interface ValidationRule {
   /** One of string, number, regex, range; remote systems may send others. */
   readonly type: string;
   readonly value?: unknown;
-  readonly min?: number;
-  readonly max?: number;
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
 }
 
 export interface AttributeDefinition {
-  readonly id?: string;
+  readonly id?: string | undefined;
   readonly name: string;
   readonly type: AttributeType;
-  readonly description?: string;
-  readonly required?: boolean;
+  readonly description?: string | undefined;
+  readonly required?: boolean | undefined;
   readonly defaultValue?: unknown;
   readonly validationRules: readonly ValidationRule[];
 }
@@ -66,7 +66,7 @@ export type UpdateOutcome =
       readonly written: false;
       readonly code: string;
       readonly message: string;
-      readonly status?: number;
+      readonly status?: number | undefined;
     };
 
 export interface UpsertAnswer {
@@ -94,8 +94,8 @@ export interface AttributeWriter {
 }
 
 export interface Conversation {
-  readonly conversationId?: string;
-  readonly customAttributes?: Readonly<Record<string, unknown>>;
+  readonly conversationId?: string | undefined;
+  readonly customAttributes?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface Conversations {

@@ -1,15 +1,16 @@
 // `npm run simulate -- event.json`: what the pipeline would do with events, and why.
-import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import dotenv from 'dotenv';
 import { v7 } from 'uuid';
 import { entryBytes } from '../aws/event-bridge.ts';
-import { ConfigError, coerceError } from '../errors.ts';
+import { ConfigError, coerceError, messageOf } from '../errors.ts';
 import { openPipeline } from '../events/pipeline/live-pipeline.ts';
 import { createSampleEvent } from '../events/pipeline/sample-event.ts';
 import { openSchemaFile } from '../events/pipeline/schema-file.ts';
 import { noSchema } from '../events/pipeline/schema-source.ts';
 import { type Simulation, simulate, type TraceStep } from '../events/simulation/simulate.ts';
+import { parseJson } from '../lib/files/config-file.ts';
+import { readText } from '../lib/files/read-text.ts';
 import { createLogger } from '../lib/logger.ts';
 import type { Environment } from '../settings/load-config.ts';
 import { loadOfflineSettings } from './offline-settings.ts';
@@ -55,20 +56,20 @@ export async function simulateFile(
 
 async function readEvents(file: string | undefined): Promise<readonly unknown[]> {
   if (file === undefined) return [createSampleEvent({}, { uuid: v7, now: () => new Date() })];
-  const text = await readFile(file, 'utf8');
+  const text = await readText(file);
   if (/\.(?:ndjson|jsonl)$/.test(file)) {
     const lines = text.split('\n').filter((line) => line.trim() !== '');
-    return lines.flatMap((line, index) => parse(line, `${file}: line ${index + 1}`));
+    return lines.flatMap((line, index) => named(`${file}: line ${index + 1}`, line));
   }
-  const parsed = parse(text, file);
+  const parsed = named(file, text);
   return Array.isArray(parsed) ? (parsed as unknown[]) : [parsed];
 }
 
-function parse(text: string, where: string): unknown {
+function named(where: string, text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text, 'invalid_configuration');
   } catch (error) {
-    throw new ConfigError([`${where}: not JSON: ${coerceError(error).message}`], { cause: error });
+    throw new ConfigError([`${where}: ${messageOf(error)}`], { cause: error });
   }
 }
 

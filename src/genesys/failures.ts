@@ -1,7 +1,7 @@
 import { coerceError, type FailureKind, UpstreamError } from '../errors.ts';
+import { isJsonObject, type JsonObject } from '../lib/json-object.ts';
 import { AnswerTooLarge, headerOf, type Received, TryTimedOut } from './http.ts';
 import { GRANT_SETTINGS, type GrantName, type Scope } from './scopes.ts';
-import { isRecord, type JsonRecord } from './shape.ts';
 
 /** What an error message says about the call that failed. */
 export interface CallFacts {
@@ -158,7 +158,7 @@ export function readErrorBody(body: string, secrets: readonly string[]): ErrorBo
     typeof value === 'string' && value !== '' ? presentable(value, secrets) : undefined;
   const message =
     pick(fields['message']) ?? pick(fields['error_description']) ?? pick(fields['description']);
-  const params = isRecord(fields['messageParams']) ? fields['messageParams'] : {};
+  const params = isJsonObject(fields['messageParams']) ? fields['messageParams'] : {};
   return {
     code: pick(fields['code']) ?? pick(fields['error']),
     message,
@@ -193,10 +193,10 @@ function presentable(text: string, secrets: readonly string[]): string {
   return shown.replaceAll(/[\u0000-\u001f\u007f]+/g, ' ').slice(0, MAX_TEXT_LENGTH);
 }
 
-function parseRecord(body: string): JsonRecord {
+function parseRecord(body: string): JsonObject {
   try {
     const value: unknown = JSON.parse(body);
-    return isRecord(value) ? value : {};
+    return isJsonObject(value) ? value : {};
   } catch {
     return {};
   }

@@ -1,16 +1,12 @@
+import { isJsonObject, type JsonObject, kindOf } from '../lib/json-object.ts';
+
 /** An answer is not shaped as the contract says; the message names the member at fault. */
 export class ShapeError extends Error {
   override name = 'ShapeError';
 }
 
-export type JsonRecord = Readonly<Record<string, unknown>>;
-
-export function isRecord(value: unknown): value is JsonRecord {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-export function record(value: unknown, name: string): JsonRecord {
-  if (isRecord(value)) return value;
+export function record(value: unknown, name: string): JsonObject {
+  if (isJsonObject(value)) return value;
   throw new ShapeError(`${name} is ${nameOf(value)} instead of an object`);
 }
 
@@ -43,8 +39,5 @@ export function optionalBoolean(value: unknown, name: string): boolean | undefin
 
 function nameOf(value: unknown): string {
   if (value === undefined) return 'missing';
-  if (value === null) return 'null';
-  if (value === '') return 'empty';
-  if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+  return value === '' ? 'empty' : kindOf(value);
 }

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { parseAttributes } from '../attributes/definitions/attributes-file.ts';
 import { startAttributeDefiner } from '../attributes/definitions/define-attributes.ts';
 import { createInheritance } from '../attributes/definitions/inheritance.ts';
@@ -11,7 +10,6 @@ import { createRecordConverters } from '../attributes/mapping/record-converter.t
 import { createUsageReports } from '../attributes/report/usage-reports.ts';
 import { createFingerprints } from '../attributes/upsert/fingerprints.ts';
 import { createUpserter } from '../attributes/upsert/upsert.ts';
-import { ConfigError, coerceError } from '../errors.ts';
 import type { GenesysClient } from '../genesys/client.ts';
 import { createAttributeDefinitions } from '../genesys/reference/attribute-definitions.ts';
 import { createAttributeWriter } from '../genesys/reference/attribute-writer.ts';
@@ -22,7 +20,7 @@ import { attributesRoute } from '../http/routes/attributes-route.ts';
 import { mapRoute } from '../http/routes/map/map-route.ts';
 import { reportRoute } from '../http/routes/report/report-route.ts';
 import { createCache } from '../lib/cache.ts';
-import { openLiveFile } from '../lib/files/live-file.ts';
+import { openConfigFile, readConfigFile } from '../lib/files/config-file.ts';
 import { createAvailability } from '../lib/health/availability.ts';
 import type { Shared } from './shared.ts';
 
@@ -42,20 +40,21 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     cache: schemas,
     ttlMs: config.PERMISSION_CACHE_TTL_SECONDS * 1000,
   });
-  const mapping = await readable(
-    'MAPPING_FILE',
-    openLiveFile({
-      path: config.MAPPING_FILE,
-      parse: (text) => parseMapping(text, config.MAPPING_FILE, limits),
-      log,
-      reporter: health.dependency('mapping-file', { required: false }),
-    }),
-  );
+  const mapping = await openConfigFile({
+    path: config.MAPPING_FILE,
+    setting: 'MAPPING_FILE',
+    code: 'invalid_mapping',
+    parse: (text) => parseMapping(text, limits),
+    log,
+    reporter: health.dependency('mapping-file', { required: false }),
+  });
   releasers.push('mapping file', () => mapping.stop());
-  const ownAttributes = parseAttributes(
-    await readable('ATTRIBUTES_FILE', readFile(config.ATTRIBUTES_FILE, 'utf8')),
-    config.ATTRIBUTES_FILE,
-  );
+  const ownAttributes = await readConfigFile({
+    path: config.ATTRIBUTES_FILE,
+    setting: 'ATTRIBUTES_FILE',
+    code: 'invalid_attributes',
+    parse: parseAttributes,
+  });
   const defining = createAvailability({
     what: 'Defining attributes in Genesys',
     reporter: health.dependency('attribute-definitions'),
@@ -126,17 +125,4 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
       reportRoute({ reports, cacheTtlSeconds: config.REPORT_CACHE_TTL_SECONDS }),
     ],
   };
-}
-
-/** @throws ConfigError, which names the setting when its file cannot be read. */
-async function readable<T>(
-  setting: 'MAPPING_FILE' | 'ATTRIBUTES_FILE',
-  reading: Promise<T>,
-): Promise<T> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    throw new ConfigError([`${setting}: ${coerceError(error).message}`], { cause: error });
-  }
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -36,6 +36,23 @@ describe('npm run check-config', () => {
       'mapping',
       'attributes',
     ]);
+    expect(results.length).toBeGreaterThan(20);
+  });
+
+  test('a byte order mark at the beginning of any of them is skipped', async () => {
+    const { folder, ...files } = await copyConfiguration();
+    const names = (await readdir('config')).filter((name) => /\.json(?:ata)?$/.test(name));
+    expect(names.length).toBeGreaterThan(7);
+    for (const name of names) {
+      await writeFile(join(folder, name), `\uFEFF${await readFile(join('config', name), 'utf8')}`);
+    }
+    const environment = {
+      ...(await environmentOf({ folder, ...files })),
+      MAPPING_FILE: join(folder, 'crm-mapping.json'),
+      ATTRIBUTES_FILE: join(folder, 'attributes.json'),
+    };
+    const results = await checkConfiguration({ environment });
+    expect(results.filter(({ status }) => status !== 'ok')).toStrictEqual([]);
     expect(results.length).toBeGreaterThan(20);
   });
 
@@ -132,6 +149,8 @@ describe('npm run simulate', () => {
   async function run(args: (files: Awaited<ReturnType<typeof copyConfiguration>>) => string[]) {
     const files = await copyConfiguration();
     await writeFile(join(files.folder, 'good.json'), JSON.stringify(rawEvent()));
+    await writeFile(join(files.folder, 'marked.json'), `\uFEFF${JSON.stringify(rawEvent())}`);
+    await writeFile(join(files.folder, 'broken.ndjson'), '{}\n{"id":');
     const bad = rawEvent({ createdTime: 'soon' });
     await writeFile(join(files.folder, 'mixed.json'), JSON.stringify([rawEvent(), bad, null]));
     const lines = [rawEvent(), rawEvent({ resourceType: 'user' })].map((one) =>
@@ -149,6 +168,18 @@ describe('npm run simulate', () => {
     expect(text).toMatch(/^publish \([\d.]+ ms\)\n/);
     expect(text).toContain('rule high-priority');
     expect(text).toContain('"source": "genesys.cloud"');
+  });
+
+  test('a byte order mark before the events is skipped', async () => {
+    const { exitCode, text } = await run(({ folder }) => [join(folder, 'marked.json')]);
+    expect(text).toMatch(/^publish/);
+    expect(exitCode).toBe(0);
+  });
+
+  test('a line that is not JSON is named', async () => {
+    const { exitCode, text } = await run(({ folder }) => [join(folder, 'broken.ndjson')]);
+    expect(exitCode).toBe(2);
+    expect(text).toMatch(/broken\.ndjson: line 2: not JSON/);
   });
 
   test('without a file, a made-up event', async () => {

@@ -138,7 +138,7 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
     cache,
   });
   const mapping = {
-    current: parseMapping(options.mapping ?? DEFAULT_MAPPING, 'mapping.json', EXPRESSION_LIMITS),
+    current: parseMapping(options.mapping ?? DEFAULT_MAPPING, EXPRESSION_LIMITS),
   };
   const maxBatchBytes = options.maxBatchBytes ?? 500_000;
   const writer = createAttributeWriter(client);

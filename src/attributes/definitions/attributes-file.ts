@@ -1,4 +1,6 @@
 import { ConfigError } from '../../errors.ts';
+import { parseJson } from '../../lib/files/config-file.ts';
+import { isJsonObject } from '../../lib/json-object.ts';
 import type { AttributeDefinition } from '../ports.ts';
 import { ATTRIBUTE_NAME_RULE, isAttributeName } from './attribute-name.ts';
 import { compileDefinition } from './definition-check.ts';
@@ -11,23 +13,18 @@ const TYPES = ['string', 'number', 'boolean', 'date'];
  *
  * @throws ConfigError `invalid_attributes` with one sentence per problem.
  */
-export function parseAttributes(text: string, file: string): AttributeDefinition[] {
+export function parseAttributes(text: string): AttributeDefinition[] {
   const problems: string[] = [];
   const attributes: AttributeDefinition[] = [];
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError([`${file}: not JSON: ${reason}`], { code: 'invalid_attributes' });
-  }
-  const list: unknown = (document as { attributes?: unknown } | null)?.attributes;
-  if (!Array.isArray(list)) problems.push(`${file}: attributes: allowed: a list of definitions`);
+  const document = parseJson(text, 'invalid_attributes');
+  const list: unknown = isJsonObject(document) ? document['attributes'] : undefined;
+  if (!Array.isArray(list)) problems.push('attributes: allowed: a list of definitions');
   const names = new Set<string>();
   for (const [index, given] of (Array.isArray(list) ? list : []).entries()) {
-    const at = `${file}: attributes[${index}]`;
-    const { name, type, description, required, defaultValue, validationRules } = (given ??
-      {}) as Record<string, unknown>;
+    const at = `attributes[${index}]`;
+    const { name, type, description, required, defaultValue, validationRules } = isJsonObject(given)
+      ? given
+      : {};
     const before = problems.length;
     if (typeof name !== 'string' || !isAttributeName(name)) {
       problems.push(`${at}.name: allowed: ${ATTRIBUTE_NAME_RULE}`);
@@ -50,14 +47,14 @@ export function parseAttributes(text: string, file: string): AttributeDefinition
     const definition = {
       name,
       type,
-      ...(description === undefined ? {} : { description }),
-      ...(required === undefined ? {} : { required }),
-      ...(defaultValue === undefined ? {} : { defaultValue }),
+      description,
+      required,
+      defaultValue,
       validationRules: validationRules ?? [],
     } as AttributeDefinition;
     names.add(definition.name);
     attributes.push(definition);
-    for (const warning of compileDefinition(definition, file).warnings) {
+    for (const warning of compileDefinition(definition, 'of this file').warnings) {
       problems.push(`${at}: ${warning}`);
     }
   }
@@ -69,8 +66,8 @@ function areRules(value: unknown): boolean {
   return (
     Array.isArray(value) &&
     value.every((rule: unknown) => {
-      if (typeof rule !== 'object' || rule === null) return false;
-      const { type, min, max } = rule as Partial<Record<string, unknown>>;
+      if (!isJsonObject(rule)) return false;
+      const { type, min, max } = rule;
       const isBound = (bound: unknown) => bound === undefined || typeof bound === 'number';
       return typeof type === 'string' && isBound(min) && isBound(max);
     })

@@ -1,3 +1,5 @@
+import { messageOf } from '../../errors.ts';
+import { kindOf } from '../../lib/json-object.ts';
 import { compileLinearRegex } from '../../lib/linear-regex.ts';
 import type { AttributeDefinition, AttributeValue, ValidationRule } from '../ports.ts';
 import { ISO_DATE_RULE, isIsoDate } from './iso-date.ts';
@@ -151,8 +153,7 @@ function compilePattern(rule: ValidationRule, place: string, warnings: string[])
     const message = `does not match the pattern ${pattern.length <= 200 ? pattern : `${pattern.slice(0, 200)}…`}`;
     return (value) => (test(String(value)) ? undefined : message);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    problem = `${place} has a regex rule that cannot be used: ${reason}. Correct the definition in Genesys`;
+    problem = `${place} has a regex rule that cannot be used: ${messageOf(error)}. Correct the definition in Genesys`;
   }
   warnings.push(problem);
   return () => problem;
@@ -205,12 +206,4 @@ function wellFormed(text: string): string | undefined {
 
 function mustBe(what: string, value: unknown): string {
   return `must be ${what}, and is ${kindOf(value)}`;
-}
-
-function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'string') return 'text';
-  if (typeof value === 'number') return Number.isFinite(value) ? 'a number' : 'not a finite number';
-  return typeof value === 'boolean' ? 'true or false' : 'an object';
 }

@@ -1,13 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ConfigError } from '../../errors.ts';
+import { type ExampleResult, parseExamples } from '../../lib/files/examples.ts';
+import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
 import type { Mapping } from './mapping.ts';
 
-export interface ExampleResult {
-  readonly name: string;
-  readonly ok: boolean;
-  /** What differs, when it is not ok. */
-  readonly problem?: string;
-}
+const SHAPE = '{"name", "record", "expected": {"id"?, "attributes": {…}}}';
 
 /**
  * Runs the example tests that lie beside a mapping file (`config/crm-mapping.test.json`): a list of
@@ -16,13 +12,14 @@ export interface ExampleResult {
  *
  * @throws ConfigError when the file is not such a list.
  */
-export async function runMappingExamples(
-  mapping: Mapping,
-  text: string,
-  file: string,
-): Promise<ExampleResult[]> {
+export async function runMappingExamples(mapping: Mapping, text: string): Promise<ExampleResult[]> {
   const results: ExampleResult[] = [];
-  for (const { name, record, expected } of parseExamples(text, file)) {
+  for (const { name, record, expected } of parseExamples(
+    text,
+    'invalid_mapping_examples',
+    SHAPE,
+    isExample,
+  )) {
     const mapped = await mapping.map(record);
     const attributes = Object.fromEntries(
       mapping.targets.flatMap((target, index) => {
@@ -40,9 +37,7 @@ export async function runMappingExamples(
       problems.push(`id is ${JSON.stringify(mapped.id)}, expected ${JSON.stringify(expected.id)}`);
     }
     results.push(
-      problems.length === 0
-        ? { name, ok: true }
-        : { name, ok: false, problem: problems.join('; ') },
+      problems.length === 0 ? { name, ok: true } : { name, ok: false, diff: problems.join('; ') },
     );
   }
   return results;
@@ -57,41 +52,7 @@ interface Example {
   };
 }
 
-function parseExamples(text: string, file: string): Example[] {
-  let examples: unknown;
-  try {
-    examples = JSON.parse(text);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError([`${file}: not JSON: ${reason}`], { code: 'invalid_mapping_examples' });
-  }
-  if (!Array.isArray(examples)) {
-    throw new ConfigError([`${file}: found no list; allowed: a list of examples`], {
-      code: 'invalid_mapping_examples',
-    });
-  }
-  const problems: string[] = [];
-  for (const [index, example] of examples.entries()) {
-    if (!isExample(example)) {
-      problems.push(
-        `${file}: [${index}]: allowed: {"name", "record", "expected": {"id"?, "attributes": {…}}}`,
-      );
-    }
-  }
-  if (problems.length > 0) throw new ConfigError(problems, { code: 'invalid_mapping_examples' });
-  return examples as Example[];
-}
-
-function isExample(value: unknown): value is Example {
-  if (typeof value !== 'object' || value === null) return false;
-  const { name, expected } = value as Partial<Record<string, unknown>>;
-  return (
-    typeof name === 'string' &&
-    'record' in value &&
-    typeof expected === 'object' &&
-    expected !== null &&
-    'attributes' in expected &&
-    typeof expected.attributes === 'object' &&
-    expected.attributes !== null
-  );
+function isExample(value: JsonObject): value is JsonObject & Example {
+  const { expected } = value;
+  return 'record' in value && isJsonObject(expected) && isJsonObject(expected['attributes']);
 }

@@ -1,5 +1,6 @@
-import { ConfigError } from '../../errors.ts';
+import { ConfigError, messageOf } from '../../errors.ts';
 import { compileExpression, type ExpressionLimits } from '../../lib/expression/expression.ts';
+import { parseJson } from '../../lib/files/config-file.ts';
 import { isJsonObject, kindOf } from '../../lib/json-object.ts';
 import { ATTRIBUTE_NAME_RULE, isAttributeName } from '../definitions/attribute-name.ts';
 import { compileFieldPath, type FieldReader } from './field-path.ts';
@@ -33,23 +34,15 @@ const SOURCE_RULE =
  * `id` lists the fields that identify the record, the first with a value counts. A field is a name
  * or a dotted path; a field whose own name has the dots wins.
  *
- * @param file its name, for messages.
- * @throws ConfigError `invalid_mapping` with one sentence per problem: file, key, what is allowed.
+ * @throws ConfigError `invalid_mapping` with one sentence per problem: key, what was found, what is allowed.
  */
-export function parseMapping(text: string, file: string, limits: ExpressionLimits): Mapping {
+export function parseMapping(text: string, limits: ExpressionLimits): Mapping {
   const problems: string[] = [];
   const problem = (key: string, found: string, allowed: string) =>
-    problems.push(`${file}: ${key}: found ${found}; allowed: ${allowed}`);
+    problems.push(`${key}: found ${found}; allowed: ${allowed}`);
   const fail = () => new ConfigError(problems, { code: 'invalid_mapping' });
 
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch (error) {
-    // The engine's message names line and column.
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError([`${file}: not JSON: ${reason}`], { code: 'invalid_mapping' });
-  }
+  const document = parseJson(text, 'invalid_mapping');
   if (!isJsonObject(document)) {
     problem('the file', kindOf(document), 'an object with "id" and "attributes"');
     throw fail();
@@ -104,8 +97,7 @@ export function parseMapping(text: string, file: string, limits: ExpressionLimit
         const compiled = compileExpression(expression, limits);
         expressions.push({ name, evaluate: (record) => compiled.evaluate(record), coerce });
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        problem(`${key}.expression`, reason, 'a JSONata expression');
+        problem(`${key}.expression`, messageOf(error), 'a JSONata expression');
       }
     }
   }

@@ -13,9 +13,9 @@ export interface AttributeUsage {
   /** Different values; estimated (standard error 0.8 %) when not `exact`. */
   readonly distinct: { readonly count: number; readonly exact: boolean };
   /** Left out where values are not shown. */
-  readonly topValues?: readonly ValueCount[];
+  readonly topValues?: readonly ValueCount[] | undefined;
   /** Only when the counts are not exact: how far they may lie below the truth. */
-  readonly topValuesErrorAtMost?: number;
+  readonly topValuesErrorAtMost?: number | undefined;
   /** UTC days, `2026-11-30`; `null` when it was never filled. */
   readonly firstDay: string | null;
   readonly lastDay: string | null;
@@ -28,7 +28,7 @@ export interface AttributeUsage {
   readonly violations: Readonly<Record<string, number>>;
   readonly defined: boolean;
   /** The organisation unit that defines it. */
-  readonly origin?: string;
+  readonly origin?: string | undefined;
 }
 
 export interface UsageDetail {
@@ -107,14 +107,14 @@ function describeAttribute(
     populated,
     rate: conversations === 0 ? 0 : Math.round((populated / conversations) * 10_000) / 10_000,
     distinct: values.distinct(),
-    ...(top === undefined ? {} : { topValues: top.values }),
-    ...(top === undefined || top.exact ? {} : { topValuesErrorAtMost: top.errorAtMost }),
+    topValues: top?.values,
+    topValuesErrorAtMost: top?.exact === false ? top.errorAtMost : undefined,
     firstDay: filledDays[0] ?? null,
     lastDay: filledDays.at(-1) ?? null,
     perDay: days.map((day, index) => ({ day, count: perDay[index] ?? 0 })),
     violations: Object.fromEntries([...violations].sort(([a], [b]) => (a < b ? -1 : 1))),
     defined: known !== undefined,
-    ...(known === undefined ? {} : { origin: known.origin }),
+    origin: known?.origin,
   };
 }
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { BridgeError } from '../../errors.ts';
+import { BridgeError, messageOf } from '../../errors.ts';
 import { openSqliteFile } from '../../lib/files/sqlite-file.ts';
 import type { AttributeUpdate } from '../ports.ts';
 
@@ -158,9 +158,8 @@ function guard<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
     throw new BridgeError(
-      `The fingerprint file ${path} cannot be used (${reason}). Check the disk and FINGERPRINT_PATH; deleting the file is safe while the service is stopped`,
+      `The fingerprint file ${path} cannot be used (${messageOf(error)}). Check the disk and FINGERPRINT_PATH; deleting the file is safe while the service is stopped`,
       { code: 'fingerprints_unavailable', kind: 'systemic', cause: error },
     );
   }

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { parseAttributes } from '../../attributes/definitions/attributes-file.ts';
 import { runMappingExamples } from '../../attributes/mapping/mapping-examples.ts';
 import { parseMapping } from '../../attributes/mapping/mapping-file.ts';
@@ -13,6 +12,8 @@ import {
   runTransformExamples,
 } from '../../events/pipeline/pipeline-examples.ts';
 import { parseJson } from '../../lib/files/config-file.ts';
+import type { ExampleResult } from '../../lib/files/examples.ts';
+import { readText } from '../../lib/files/read-text.ts';
 import type { Config, Environment } from '../../settings/load-config.ts';
 import { loadOfflineSettings } from '../offline-settings.ts';
 
@@ -73,27 +74,27 @@ async function checkFiles(config: Config): Promise<readonly CheckResult[]> {
     compile: config.JSONATA_COMPILE,
   };
   const filter = await check('filter', config.EVENT_FILTER_FILE, {
-    compile: (text) => compileFilter(parseJson(text, 'filter')),
+    compile: (text) => compileFilter(parseJson(text, 'invalid_filter')),
     runExamples: runFilterExamples,
   });
   const schema =
     config.EVENT_SCHEMA_REGISTRY === undefined
       ? await check('schema', config.EVENT_SCHEMA_FILE, {
-          compile: (text) => compileEventSchema(parseJson(text, 'schema')),
+          compile: (text) => compileEventSchema(parseJson(text, 'invalid_schema')),
           runExamples: runSchemaExamples,
         })
       : inRegistry(config);
   const validator = config.EVENT_SCHEMA_MODE === 'off' ? undefined : schema.compiled;
   const expression = await check('expression', config.EVENT_EXPRESSION_FILE, {
     compile: (text) => compileSafeTransform(text, limits),
-    runExamples: (transform, text, file) => runTransformExamples(transform, validator, text, file),
+    runExamples: (transform, text) => runTransformExamples(transform, validator, text),
   });
   const mapping = await check('mapping', config.MAPPING_FILE, {
-    compile: (text) => parseMapping(text, config.MAPPING_FILE, limits),
+    compile: (text) => parseMapping(text, limits),
     runExamples: runMappingExamples,
   });
   const attributes = await check('attributes', config.ATTRIBUTES_FILE, {
-    compile: (text) => parseAttributes(text, config.ATTRIBUTES_FILE),
+    compile: parseAttributes,
   });
   return [filter, expression, schema, mapping, attributes].flatMap(({ results }) => results);
 }
@@ -103,22 +104,13 @@ interface Checked<T> {
   readonly results: readonly CheckResult[];
 }
 
-/** One line of a report by the examples beside a file. */
-interface Example {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly diff?: string;
-  readonly problem?: string;
-}
-
 interface FileKind<T> {
   compile(this: void, text: string): T | Promise<T>;
   runExamples?(
     this: void,
     compiled: T,
     text: string,
-    file: string,
-  ): readonly Example[] | Promise<readonly Example[]>;
+  ): readonly ExampleResult[] | Promise<readonly ExampleResult[]>;
 }
 
 /** The file itself, then every example of the `.test.json` beside it. */
@@ -129,7 +121,7 @@ async function check<T>(
 ): Promise<Checked<T>> {
   let compiled: T;
   try {
-    compiled = await kind.compile(await readFile(file, 'utf8'));
+    compiled = await kind.compile(await readText(file));
   } catch (error) {
     return { compiled: undefined, results: failures(area, file, error) };
   }
@@ -145,15 +137,11 @@ async function check<T>(
     };
   }
   try {
-    const text = await readFile(examplesFile, 'utf8');
-    for (const { name, ok, diff = '', problem } of await kind.runExamples(
-      compiled,
-      text,
-      examplesFile,
-    )) {
+    const text = await readText(examplesFile);
+    for (const { name, ok, diff = '' } of await kind.runExamples(compiled, text)) {
       const subject = `${examplesFile}: ${name}`;
       if (ok) results.push({ area, subject, status: 'ok' });
-      else results.push({ area, subject, status: 'failed', diff: problem ?? diff });
+      else results.push({ area, subject, status: 'failed', diff });
     }
   } catch (error) {
     results.push(...failures(area, examplesFile, error));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../../errors.ts';
 import type { ExpressionLimits } from '../../lib/expression/expression.ts';
-import { openConfiguredFile, parseJson } from '../../lib/files/config-file.ts';
+import { openConfigFile, parseJson } from '../../lib/files/config-file.ts';
 import type { LiveFile } from '../../lib/files/live-file.ts';
 import type { Health } from '../../lib/health/health.ts';
 import type { Logger } from '../../lib/logger.ts';
@@ -54,16 +54,20 @@ export async function openPipeline(options: LivePipelineOptions): Promise<LivePi
   const shared = { log: options.log, pollMs: options.pollMs };
   // Not required: while an edit is broken the last good version works.
   const reporter = (name: string) => options.health?.dependency(name, { required: false });
-  const filterFile = await openConfiguredFile({
+  const filterFile = await openConfigFile({
     ...shared,
+    setting: 'EVENT_FILTER_FILE',
+    code: 'invalid_filter',
     reporter: reporter('event-filter-file'),
     path: options.filterFile,
-    parse: (text) => ({ text, stage: compileFilter(parseJson(text, 'filter')) }),
+    parse: (text) => ({ text, stage: compileFilter(parseJson(text, 'invalid_filter')) }),
   });
   let expressionFile: LiveFile<Source<Transform>>;
   try {
-    expressionFile = await openConfiguredFile({
+    expressionFile = await openConfigFile({
       ...shared,
+      setting: 'EVENT_EXPRESSION_FILE',
+      code: 'invalid_expression',
       reporter: reporter('event-expression-file'),
       path: options.expressionFile,
       parse: async (text) => ({ text, stage: await compileSafeTransform(text, limits) }),

@@ -1,22 +1,14 @@
 import assert from 'node:assert/strict';
-import { ConfigError } from '../../errors.ts';
+import { type ExampleResult, parseExamples } from '../../lib/files/examples.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
 import type { EventSchema } from './event-schema.ts';
 import type { EventFilter } from './filter.ts';
 import type { Transform } from './transform.ts';
 
-/** What became of one example beside a configuration file. */
-export interface PipelineExampleResult {
-  readonly name: string;
-  readonly ok: boolean;
-  /** What was expected and what came, line by line, when it is not ok. */
-  readonly diff?: string;
-}
-
 interface Example {
   readonly name: string;
   readonly event: unknown;
-  readonly eventId: string;
+  readonly eventId?: unknown;
   readonly expected: unknown;
 }
 
@@ -29,12 +21,8 @@ const EVENT_ID = '00000000-0000-4000-8000-000000000000';
  *
  * @throws ConfigError when the text is no such list.
  */
-export function runFilterExamples(
-  filter: EventFilter,
-  text: string,
-  file: string,
-): readonly PipelineExampleResult[] {
-  return parseExamples(text, file).map(({ name, event, expected }) => {
+export function runFilterExamples(filter: EventFilter, text: string): readonly ExampleResult[] {
+  return examplesIn(text).map(({ name, event, expected }) => {
     const verdict = filter.verdict(event);
     return verdict.matched
       ? compare(name, verdict.rule, expected)
@@ -53,11 +41,10 @@ export async function runTransformExamples(
   transform: Transform,
   schema: EventSchema | undefined,
   text: string,
-  file: string,
-): Promise<readonly PipelineExampleResult[]> {
-  const results: PipelineExampleResult[] = [];
-  for (const { name, event, eventId, expected } of parseExamples(text, file)) {
-    const result = await transform.apply(event, eventId);
+): Promise<readonly ExampleResult[]> {
+  const results: ExampleResult[] = [];
+  for (const { name, event, eventId, expected } of examplesIn(text)) {
+    const result = await transform.apply(event, typeof eventId === 'string' ? eventId : EVENT_ID);
     if (!result.ok) {
       results.push(compare(name, { error: result.issues[0]?.keyword }, expected));
       continue;
@@ -81,12 +68,8 @@ export async function runTransformExamples(
  *
  * @throws ConfigError when the text is no such list.
  */
-export function runSchemaExamples(
-  schema: EventSchema,
-  text: string,
-  file: string,
-): readonly PipelineExampleResult[] {
-  return parseExamples(text, file).map(({ name, event, expected }) => {
+export function runSchemaExamples(schema: EventSchema, text: string): readonly ExampleResult[] {
+  return examplesIn(text).map(({ name, event, expected }) => {
     const issues = schema.issues(isJsonObject(event) ? event : {});
     return compare(
       name,
@@ -96,12 +79,7 @@ export function runSchemaExamples(
   });
 }
 
-function compare(
-  name: string,
-  actual: unknown,
-  expected: unknown,
-  remark = '',
-): PipelineExampleResult {
+function compare(name: string, actual: unknown, expected: unknown, remark = ''): ExampleResult {
   try {
     assert.deepEqual(actual, expected);
     return { name, ok: true };
@@ -112,34 +90,10 @@ function compare(
   }
 }
 
-function parseExamples(text: string, file: string): readonly Example[] {
-  const fail = (problems: readonly string[], cause?: unknown) =>
-    new ConfigError(
-      problems.map((problem) => `${file}: ${problem}`),
-      { code: 'invalid_examples', cause },
-    );
-  let list: unknown;
-  try {
-    list = JSON.parse(text);
-  } catch (error) {
-    throw fail([`not JSON: ${error instanceof Error ? error.message : String(error)}`], error);
-  }
-  if (!Array.isArray(list)) throw fail(['must be a list of {"name", "event", "expected"}']);
-  const bad = list.flatMap((item: unknown, index) => (isExample(item) ? [] : [index]));
-  if (bad.length > 0) throw fail(bad.map((at) => `/${at}: must be {"name", "event", "expected"}`));
-  return list.filter(isExample).map((example) => ({
-    name: example.name,
-    event: example['event'],
-    eventId: typeof example['eventId'] === 'string' ? example['eventId'] : EVENT_ID,
-    expected: example['expected'],
-  }));
+function examplesIn(text: string): readonly Example[] {
+  return parseExamples(text, 'invalid_examples', '{"name", "event", "expected"}', isExample);
 }
 
-function isExample(value: unknown): value is JsonObject & { readonly name: string } {
-  return (
-    isJsonObject(value) &&
-    typeof value['name'] === 'string' &&
-    Object.hasOwn(value, 'event') &&
-    Object.hasOwn(value, 'expected')
-  );
+function isExample(value: JsonObject): value is JsonObject & Example {
+  return Object.hasOwn(value, 'event') && Object.hasOwn(value, 'expected');
 }

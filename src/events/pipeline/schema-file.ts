@@ -1,4 +1,4 @@
-import { openConfiguredFile } from '../../lib/files/config-file.ts';
+import { openConfigFile } from '../../lib/files/config-file.ts';
 import type { DependencyReporter } from '../../lib/health/health.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { SchemaMode } from './event-schema.ts';
@@ -17,8 +17,10 @@ export interface SchemaFileOptions {
 
 /** A schema in a file that may be edited while the service runs. @throws when it is unusable now. */
 export async function openSchemaFile(options: SchemaFileOptions): Promise<EventSchemaSource> {
-  const file = await openConfiguredFile({
+  const file = await openConfigFile({
     path: options.path,
+    setting: 'EVENT_SCHEMA_FILE',
+    code: 'invalid_schema',
     log: options.log,
     reporter: options.fileReporter,
     pollMs: options.pollMs,

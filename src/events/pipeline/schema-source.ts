@@ -35,7 +35,7 @@ export function compileSchemaDefinition(
 ): LoadedSchema {
   const schema =
     definition.kind === 'file'
-      ? compileEventSchema(parseJson(definition.text, 'schema'))
+      ? compileEventSchema(parseJson(definition.text, 'invalid_schema'))
       : compileRegisteredSchema(definition.schema, definition.component);
   return { issues: (transformed) => schema.issues(transformed), version, definition };
 }

@@ -6,7 +6,7 @@ import {
   ExpressionError,
   type ExpressionLimits,
 } from '../../lib/expression/expression.ts';
-import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
+import { isJsonObject, type JsonObject, kindOf } from '../../lib/json-object.ts';
 import type { PipelineIssue } from './issue.ts';
 
 /** Name space of the ids that are derived from ids which are no UUIDs. */
@@ -66,7 +66,7 @@ export function compileTransform(source: string, limits: ExpressionLimits): Tran
         if (isJsonObject(result)) return { ok: true, transformed: result };
         return failure(
           'transform_no_object',
-          `The expression yields ${describe(result)}; a bus event must be an object`,
+          `The expression yields ${kindOf(result)}; a bus event must be an object`,
           { path: '', keyword: 'type', message: 'must be object' },
         );
       } catch (error) {
@@ -88,10 +88,4 @@ export function toUuid(eventId: string): string {
 
 function failure(code: string, message: string, issue: PipelineIssue) {
   return { ok: false, code, message, issues: [issue] } as const;
-}
-
-function describe(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  if (value === null) return 'null';
-  return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
 }

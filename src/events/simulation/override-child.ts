@@ -72,7 +72,7 @@ async function run(job: OverrideJob): Promise<OverrideAnswer> {
   const pipeline = createPipeline({
     filter: {
       version: filter.version,
-      current: part('filter', () => compileFilter(parseJson(filter.value, 'filter'))),
+      current: part('filter', () => compileFilter(parseJson(filter.value, 'invalid_filter'))),
     },
     transform: {
       version: expression.version,

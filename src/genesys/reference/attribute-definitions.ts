@@ -73,12 +73,12 @@ function readDefinition(entity: unknown, name: string): AttributeDefinition {
   if (type === undefined) throw new ShapeError(`${name}.type is none of ${TYPES.join(', ')}`);
   const defaultValue = fields['defaultValue'] ?? undefined;
   return {
-    ...(id === undefined ? {} : { id }),
+    id,
     name: text(fields['name'], `${name}.name`),
     type,
-    ...(description === undefined ? {} : { description }),
-    ...(required === undefined ? {} : { required }),
-    ...(defaultValue === undefined ? {} : { defaultValue }),
+    description,
+    required,
+    defaultValue,
     validationRules: list(fields['validationRules'] ?? [], `${name}.validationRules`).map(
       (rule, index) => readRule(rule, `${name}.validationRules[${index}]`),
     ),
@@ -92,8 +92,8 @@ function readRule(rule: unknown, name: string): ValidationRule {
   const value = fields['value'] ?? undefined;
   return {
     type: text(fields['type'], `${name}.type`),
-    ...(value === undefined ? {} : { value }),
-    ...(min === undefined ? {} : { min }),
-    ...(max === undefined ? {} : { max }),
+    value,
+    min,
+    max,
   };
 }

@@ -4,8 +4,9 @@ import type {
   AttributeWriter,
   UpdateOutcome,
 } from '../../attributes/ports.ts';
+import { isJsonObject } from '../../lib/json-object.ts';
 import type { GenesysClient } from '../client.ts';
-import { isRecord, list, optionalText, record, text } from '../shape.ts';
+import { list, optionalText, record, text } from '../shape.ts';
 
 /** What the API takes in one call. */
 const MAX_ENTITIES = 1000;
@@ -136,7 +137,7 @@ function readOutcome(id: string, result: Readonly<Record<string, unknown>>): Upd
       0,
       300,
     ),
-    ...(status === undefined ? {} : { status }),
+    status,
   };
 }
 
@@ -145,7 +146,7 @@ function readFailure(failure: unknown): {
   message?: string | undefined;
 } {
   if (typeof failure === 'string') return { message: failure };
-  if (!isRecord(failure)) return {};
+  if (!isJsonObject(failure)) return {};
   return {
     code: optionalText(failure['code'], 'error.code'),
     message: optionalText(failure['message'], 'error.message'),

@@ -44,7 +44,7 @@ export function createConversations(
             dimensions: ['customAttributes'],
             entity: { id: 'interactions' },
             pageSize: PAGE_SIZE,
-            ...(cursor === undefined ? {} : { cursor }),
+            cursor,
           },
           idempotent: true,
           read: readPage,
@@ -85,9 +85,8 @@ function readConversation(entry: unknown, name: string): Conversation {
   const conversationId = optionalText(fields['conversationId'], `${name}.conversationId`);
   const attributes = fields['customAttributes'] ?? undefined;
   return {
-    ...(conversationId === undefined ? {} : { conversationId }),
-    ...(attributes === undefined
-      ? {}
-      : { customAttributes: record(attributes, `${name}.customAttributes`) }),
+    conversationId,
+    customAttributes:
+      attributes === undefined ? undefined : record(attributes, `${name}.customAttributes`),
   };
 }

@@ -3,11 +3,12 @@ import { v4 } from 'uuid';
 import { UpstreamError } from '../../errors.ts';
 import type { EventSource, StreamItem } from '../../events/ports.ts';
 import { createJsonLinesParser, type JsonLine } from '../../lib/json-lines.ts';
+import { isJsonObject } from '../../lib/json-object.ts';
 import type { GenesysClient } from '../client.ts';
 import { noAnswer } from '../failures.ts';
 import { pathSegment } from '../path-segment.ts';
 import { receivedChunks } from '../received-chunks.ts';
-import { isRecord, record, text } from '../shape.ts';
+import { record, text } from '../shape.ts';
 
 export interface EventSourceOptions {
   /** Not one byte for this long and the stream counts as dead, in milliseconds. */
@@ -104,6 +105,6 @@ function itemsOf(line: JsonLine): StreamItem[] {
 }
 
 function itemOf(value: unknown): StreamItem {
-  if (isRecord(value)) return { kind: 'event', event: value };
+  if (isJsonObject(value)) return { kind: 'event', event: value };
   return { kind: 'malformed', text: JSON.stringify(value), reason: 'not an object' };
 }

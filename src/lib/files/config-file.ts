@@ -1,28 +1,62 @@
-import { ConfigError, coerceError } from '../../errors.ts';
+import { ConfigError, messageOf } from '../../errors.ts';
 import { type LiveFile, type LiveFileOptions, openLiveFile } from './live-file.ts';
+import { readText } from './read-text.ts';
 
-/** @throws ConfigError in which every problem begins with the file's name; its code is kept. */
-export async function openConfiguredFile<T>(options: LiveFileOptions<T>): Promise<LiveFile<T>> {
+/** A file that operators write. */
+export interface ConfigFile<T> {
+  readonly path: string;
+  /** The setting that names it. */
+  readonly setting: string;
+  /** Of the ConfigError when its text is wrong. */
+  readonly code: string;
+  /** Throws when the text is wrong; its messages need not name the file. */
+  readonly parse: (text: string, version: string) => T | Promise<T>;
+}
+
+/** Reads a file that counts as it is at the start. @throws ConfigError as `openConfigFile` does. */
+export async function readConfigFile<T>(file: ConfigFile<T>): Promise<T> {
+  return naming(file, async () => parsed(file, await readText(file.path), ''));
+}
+
+/**
+ * Opens a file that may be edited while the service runs.
+ *
+ * @throws ConfigError with the file's code and its name before each problem; with the setting when
+ *   it cannot be read. Broken edits later have the name of the file too.
+ */
+export async function openConfigFile<T>(
+  file: ConfigFile<T> & Omit<LiveFileOptions<T>, keyof ConfigFile<T>>,
+): Promise<LiveFile<T>> {
+  const parse = (text: string, version: string) => parsed(file, text, version);
+  return naming(file, () => openLiveFile({ ...file, parse }));
+}
+
+async function naming<T>({ setting }: ConfigFile<unknown>, read: () => Promise<T>): Promise<T> {
   try {
-    return await openLiveFile(options);
+    return await read();
   } catch (error) {
-    const isConfig = error instanceof ConfigError;
-    const problems = isConfig ? error.problems : [coerceError(error).message];
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError([`${setting}: ${messageOf(error)}`], { cause: error });
+  }
+}
+
+async function parsed<T>(file: ConfigFile<T>, text: string, version: string): Promise<T> {
+  try {
+    return await file.parse(text, version);
+  } catch (error) {
+    const problems = error instanceof ConfigError ? error.problems : [messageOf(error)];
     throw new ConfigError(
-      problems.map((problem) => `${options.path}: ${problem}`),
-      { cause: error, ...(isConfig && { code: error.code }) },
+      problems.map((problem) => `${file.path}: ${problem}`),
+      { code: error instanceof ConfigError ? error.code : file.code, cause: error },
     );
   }
 }
 
-/** @throws ConfigError with the position. */
-export function parseJson(text: string, what: 'filter' | 'schema'): unknown {
+/** @throws ConfigError with line and column. */
+export function parseJson(text: string, code: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ConfigError([`The ${what} is not JSON: ${coerceError(error).message}`], {
-      code: `invalid_${what}`,
-      cause: error,
-    });
+    throw new ConfigError([`not JSON: ${messageOf(error)}`], { code, cause: error });
   }
 }

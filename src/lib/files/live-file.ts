@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { coerceError } from '../../errors.ts';
 import type { DependencyReporter } from '../health/health.ts';
 import type { Logger } from '../logger.ts';
+import { readText } from './read-text.ts';
 
 export interface LiveFileOptions<T> {
   readonly path: string;
@@ -11,15 +12,15 @@ export interface LiveFileOptions<T> {
   readonly log: Logger;
   /** How often the file is looked at, in milliseconds. Default 1000. */
   readonly pollMs?: number | undefined;
-  /** Is told which version is in use, and of a broken edit. */
+  /** Gets which version is in use, and what is wrong with a broken edit. */
   readonly reporter?: DependencyReporter | undefined;
   /** Must not throw. */
-  readonly onChange?: (value: T) => void;
+  readonly onChange?: ((value: T) => void) | undefined;
 }
 
 /**
  * A configuration file that operators edit while the service runs. A good edit replaces the value;
- * a broken one is logged, told to the reporter, shows in `lastError`, and the last good value stays.
+ * a broken one is logged, reported, shows in `lastError`, and the last good value stays.
  */
 export interface LiveFile<T> {
   readonly current: T;
@@ -36,7 +37,7 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
   const { path, log, reporter } = options;
 
   async function load(): Promise<{ value: T; version: string }> {
-    const text = await readFile(path, 'utf8');
+    const text = await readText(path);
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12);
     return { value: await options.parse(text, version), version };
   }
@@ -61,7 +62,7 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
       return true;
     } catch (error) {
       if (stopped) return false;
-      lastError = error instanceof Error ? error : new Error(String(error));
+      lastError = coerceError(error);
       reporter?.down(lastError);
       if (failedText !== lastError.message) {
         failedText = lastError.message;

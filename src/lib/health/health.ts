@@ -1,3 +1,5 @@
+import { messageOf } from '../../errors.ts';
+
 /** `off` means configured not to run; it never makes the service unready. */
 export type DependencyState = 'starting' | 'up' | 'down' | 'off';
 
@@ -53,7 +55,7 @@ export function createHealth(now: () => Date = () => new Date()): Health {
         up: (note) => change(name, 'up', note === undefined ? {} : { note }),
         off: (note) => change(name, 'off', note === undefined ? {} : { note }),
         down(error) {
-          const message = error instanceof Error ? error.message : String(error);
+          const message = messageOf(error);
           const code =
             error instanceof Error && 'code' in error && typeof error.code === 'string'
               ? { code: error.code }

@@ -6,7 +6,7 @@ import { ConfigError } from '../../../src/errors.ts';
 describe('the file of attributes', () => {
   test('the shipped one has the three default attributes', async () => {
     const file = 'config/attributes.json';
-    expect(parseAttributes(await readFile(file, 'utf8'), file)).toMatchObject([
+    expect(parseAttributes(await readFile(file, 'utf8'))).toMatchObject([
       { name: 'crm_ticket_id', type: 'string' },
       {
         name: 'crm_ticket_priority',
@@ -17,7 +17,7 @@ describe('the file of attributes', () => {
   });
 
   test.each([
-    ['{', /a\.json: not JSON/],
+    ['{', /^not JSON/],
     ['null', /attributes: allowed: a list/],
     ['{"attributes":[null]}', /attributes\[0\]\.name: allowed/],
     ['{"attributes":[{"name":"id","type":"string"}]}', /attributes\[0\]\.name/],
@@ -42,7 +42,7 @@ describe('the file of attributes', () => {
       /default value that breaks its own rules/,
     ],
   ])('%s is refused', (text, message) => {
-    expect(() => parseAttributes(text, 'a.json')).toThrow(ConfigError);
-    expect(() => parseAttributes(text, 'a.json')).toThrow(message);
+    expect(() => parseAttributes(text)).toThrow(ConfigError);
+    expect(() => parseAttributes(text)).toThrow(message);
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseMapping } from '../../../src/attributes/mapping/mapping-file.ts';
 
 const LIMITS = { timeoutMs: 1000, maxDepth: 200, maxSequence: 10_000 };
-const parse = (document: unknown) => parseMapping(JSON.stringify(document), 'm.json', LIMITS);
+const parse = (document: unknown) => parseMapping(JSON.stringify(document), LIMITS);
 
 async function mapped(document: unknown, record: unknown) {
   const mapping = parse(document);

@@ -78,6 +78,23 @@ describe('configuration files while the service runs', () => {
     expect(await pipeline.process(event, eventId)).toMatchObject({ ok: true });
   });
 
+  test.each(['filterFile', 'expressionFile', 'schemaFile'] as const)(
+    'a byte order mark in %s changes nothing, at the start and in an edit',
+    async (file) => {
+      const files = await copyConfiguration();
+      const { pipeline } = await open(files);
+      const { versions } = pipeline;
+      await writeFile(files[file], `\uFEFF${await readFile(files[file], 'utf8')}`);
+
+      for (const each of [pipeline, (await open(files)).pipeline]) {
+        await each.reload();
+        expect(each.problems).toStrictEqual([]);
+        expect(each.versions).toStrictEqual(versions);
+        expect(await each.process(event, eventId)).toMatchObject({ ok: true });
+      }
+    },
+  );
+
   test('a deleted file changes nothing, and its return clears the problem', async () => {
     const files = await copyConfiguration();
     const { pipeline } = await open(files);
