@@ -201,7 +201,7 @@ function cutOff(error: unknown): never {
   });
 }
 
-/** Anything else is a bug, and its words are for the log. */
+/** Anything else is a bug, and its message is for the log. */
 function isForeseen(failure: Error, signal: AbortSignal): failure is Error & { code: string } {
   return failure instanceof BridgeError || (failure === signal.reason && 'code' in failure);
 }

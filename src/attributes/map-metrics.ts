@@ -9,7 +9,7 @@ export type RecordFate =
   | 'not_attempted'
   | 'dry_run';
 
-/** What imports tell Prometheus. */
+/** The metrics of imports. */
 export interface MapMetrics {
   records(fate: RecordFate, count: number): void;
   write(outcome: 'written' | 'refused' | 'failed'): void;

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from '../lib/metrics.ts';
 
-/** What the Genesys client tells Prometheus; `operation` is one of a fixed set of names. */
+/** The metrics of the Genesys client; `operation` is one of a fixed set of names. */
 export interface ClientMetrics {
   /** One exchange: its HTTP status, or the code of the failure when there was no answer. */
   exchanged(operation: string, status: string, seconds: number): void;

@@ -36,8 +36,8 @@ export interface GenesysClientOptions {
   /** Larger answers fail. Default 32 MiB. */
   readonly maxAnswerBytes?: number;
   readonly now?: () => number;
-  readonly sleep?: Sleep;
-  readonly random?: () => number;
+  readonly sleep?: Sleep | undefined;
+  readonly random?: (() => number) | undefined;
 }
 
 export interface GenesysCall<T> extends Target {
@@ -166,8 +166,8 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
         log.debug({ operation, failedTries, delayMs, reason }, `Again after: ${message}`);
       },
       now: () => now() - waitedMs,
-      ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
-      ...(options.random === undefined ? {} : { random: options.random }),
+      sleep: options.sleep,
+      random: options.random,
     });
   }
 

@@ -88,8 +88,8 @@ export interface RetryOptions {
   /** Is the failure worth another try, and did the server say when? Unknown errors are not. */
   readonly classify: (error: unknown) => { retry: boolean; retryAfterMs?: number | undefined };
   readonly onRetry?: (error: unknown, facts: { failedTries: number; delayMs: number }) => void;
-  readonly random?: () => number;
-  readonly sleep?: Sleep;
+  readonly random?: (() => number) | undefined;
+  readonly sleep?: Sleep | undefined;
   readonly now?: () => number;
 }
 

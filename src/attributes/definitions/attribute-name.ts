@@ -3,7 +3,7 @@ const PATTERN = /^[A-Za-z][A-Za-z0-9_.-]{0,127}$/;
 /** `id` names the entity itself; the other two are doors to JavaScript's own objects. */
 const RESERVED: ReadonlySet<string> = new Set(['id', 'constructor', 'prototype']);
 
-/** What `isAttributeName` asks for, in words for operators. */
+/** What `isAttributeName` asks for, for messages. */
 export const ATTRIBUTE_NAME_RULE =
   'a letter, then at most 127 letters, digits, "_", "." or "-", and none of id, constructor, prototype';
 

@@ -13,7 +13,7 @@ export interface FieldError {
 }
 
 export interface CompiledDefinition {
-  /** What is wrong with the definition itself, for people. */
+  /** What is wrong with the definition itself, for the answer. */
   readonly warnings: readonly string[];
   /** Every rule that the value breaks; empty when it may be written. */
   readonly check: (value: unknown) => readonly FieldError[];

@@ -16,7 +16,7 @@ export interface EffectiveDefinitions {
   readonly levels: readonly string[];
   /** By attribute name; the nearest definition wins. */
   readonly attributes: ReadonlyMap<string, EffectiveDefinition>;
-  /** What is odd about the tree, for people. */
+  /** What is odd about the tree, for the answer. */
   readonly warnings: readonly string[];
 }
 
@@ -34,15 +34,15 @@ export interface InheritanceOptions {
   readonly units: OrganisationUnits;
   /** The shared schema cache. Levels are kept as `definitions:<orgId>` and `parent:<orgId>`. */
   readonly cache: Cache;
-  /** A deeper tree is an error. Default 20. */
-  readonly maxLevels?: number;
 }
+
+/** A deeper tree is an error. */
+const MAX_LEVELS = 20;
 
 type Level = readonly AttributeDefinition[];
 
 export function createInheritance(options: InheritanceOptions): Inheritance {
   const { cache, definitions, units } = options;
-  const maxLevels = options.maxLevels ?? 20;
   // Merging is cheap but not free; as long as no level was loaded anew, the result is the same.
   const merged = new LRUCache<string, { levels: readonly Level[]; result: EffectiveDefinitions }>({
     max: 500,
@@ -61,10 +61,14 @@ export function createInheritance(options: InheritanceOptions): Inheritance {
           );
           break;
         }
-        if (chain.length === maxLevels) {
+        if (chain.length === MAX_LEVELS) {
           throw new BridgeError(
-            `Organisation ${orgId} has more than ${maxLevels} levels of parents; check the tree above ${unit}`,
-            { code: 'organisation_tree_too_deep', kind: 'reject', details: { orgId, maxLevels } },
+            `Organisation ${orgId} has more than ${MAX_LEVELS} levels of parents; check the tree above ${unit}`,
+            {
+              code: 'organisation_tree_too_deep',
+              kind: 'reject',
+              details: { orgId, maxLevels: MAX_LEVELS },
+            },
           );
         }
         const current: string = unit;

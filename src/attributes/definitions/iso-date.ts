@@ -1,7 +1,7 @@
 const SHAPE =
   /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?:Z|[+-](\d\d)(?::?(\d\d))?)?)?$/;
 
-/** The forms of ISO 8601 that `isIsoDate` accepts, in words for people. */
+/** The forms of ISO 8601 that `isIsoDate` accepts, for messages. */
 export const ISO_DATE_RULE =
   'an ISO 8601 date that exists, such as 2026-02-28 or 2026-02-28T13:45:00Z';
 

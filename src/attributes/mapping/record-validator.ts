@@ -20,7 +20,7 @@ export interface Validated {
 
 /** Checks records of one organisation before anything is sent. */
 export interface RecordValidator {
-  /** Problems of the definitions themselves, for people: unknown rule types, broken patterns. */
+  /** Problems of the definitions themselves, for the answer: unknown rule types, broken patterns. */
   readonly warnings: readonly string[];
   /** @param values one for each target, in their order; `undefined` where there is none. */
   validate(values: readonly unknown[]): Validated;

@@ -3,7 +3,7 @@ import { createSeenConversations } from './seen-conversations.ts';
 
 /**
  * Counts conversations, each once. Windows are half-open and disjoint, but a remote system may
- * still name a long conversation in two of them, or on two pages: then its id tells.
+ * still name a long conversation in two of them, or on two pages: then its id decides.
  */
 export interface ConversationCounter {
   /**

@@ -121,7 +121,7 @@ function describeAttribute(
 /** A pattern that only lists its alternatives, such as `^(low|medium|high)$`. */
 const ALTERNATIVES = /^\^\((?:\?:)?[^()[\]{}*+?.\\^$]{1,4000}\)\$$/;
 
-/** Whether the definition itself says what all the values are, so that they tell nothing private. */
+/** Whether the definition itself says what all the values are, so that they show nothing private. */
 export function isEnumeration(definition: AttributeDefinition): boolean {
   return (
     definition.type === 'boolean' ||

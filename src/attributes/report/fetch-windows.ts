@@ -35,7 +35,7 @@ export async function fetchWindows(options: FetchOptions): Promise<void> {
   let pages = 0;
   let windowsDone = 0;
 
-  function tell(): void {
+  function report(): void {
     const conversations = tally.conversations.count;
     onProgress({ pages, conversations, windowsDone, windows: windows.length });
   }
@@ -51,10 +51,10 @@ export async function fetchWindows(options: FetchOptions): Promise<void> {
         );
       }
       tally.add(page, window.day);
-      tell();
+      report();
     }
     windowsDone += 1;
-    tell();
+    report();
   }
 
   const waiting = windows.values();

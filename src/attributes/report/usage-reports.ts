@@ -27,7 +27,7 @@ export interface UsageReport {
   readonly period: Period;
   /** Different conversations in the period. */
   readonly conversations: number;
-  /** Conversations that Genesys named twice and that were counted once, told apart by their ids. */
+  /** Conversations that Genesys named twice and that were counted once, distinguished by their ids. */
   readonly repeated: number;
   /** False when ids were missing, or too many, so that some may have been counted twice. */
   readonly repetitionChecked: boolean;

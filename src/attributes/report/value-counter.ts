@@ -103,7 +103,7 @@ export function createValueCounter(options: ValueCounterOptions = {}): ValueCoun
   };
 }
 
-/** Something a Map tells apart by its content: 1 and "1" differ, two equal lists do not. */
+/** Something a Map distinguishes by its content: 1 and "1" differ, two equal lists do not. */
 function countable(value: unknown): string | number | boolean {
   if (typeof value === 'number' || typeof value === 'boolean') return value;
   const text = typeof value === 'string' ? value : JSON.stringify(value);

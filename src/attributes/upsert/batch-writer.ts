@@ -176,7 +176,7 @@ function factsOf(error: Error): Record<string, unknown> {
         status: error.status,
         correlationId: error.correlationId,
         tries: error.tries,
-        // A refusal quotes what it refuses: its words are for the caller, not for the log.
+        // A refusal quotes what it refuses: its message is for the caller, not for the log.
         ...(error.kind === 'reject' ? error.details : { reason: error.message }),
       }
     : { code: codeOf(error), err: error };

@@ -73,7 +73,7 @@ export interface Upserter {
   open(request: UpsertRequest): UpsertRun;
 }
 
-/** The adaptive batch size is shared by all imports: it tells about Genesys, not about them. */
+/** The adaptive batch size is shared by all imports: it depends on Genesys, not on them. */
 export function createUpserter(options: UpserterOptions): Upserter {
   const { log, metrics, writer } = options;
   const withinWriter = (updates: number) => Math.min(updates, writer.maxUpdates);

@@ -23,8 +23,8 @@ export interface TokenCacheOptions {
   readonly retry: RetryPolicy;
   readonly log: Logger;
   readonly now?: () => number;
-  readonly sleep?: Sleep;
-  readonly random?: () => number;
+  readonly sleep?: Sleep | undefined;
+  readonly random?: (() => number) | undefined;
 }
 
 /**
@@ -80,8 +80,8 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
               ? { retry: true, retryAfterMs: error.retryAfterMs }
               : { retry: false },
           now,
-          ...(options.sleep === undefined ? {} : { sleep: options.sleep }),
-          ...(options.random === undefined ? {} : { random: options.random }),
+          sleep: options.sleep,
+          random: options.random,
         },
       );
       const expiresAtMs = askedMs + lifeMs;

@@ -60,7 +60,7 @@ const readiness = {
         additionalProperties: false,
         properties: {
           name: { type: 'string' },
-          state: { enum: ['starting', 'up', 'down', 'off'] },
+          state: { enum: ['starting', 'up', 'down'] },
           required: { type: 'boolean', description: 'The service is not ready without it' },
           since: { type: 'string', format: 'date-time' },
           note: { type: 'string' },

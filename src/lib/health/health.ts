@@ -1,7 +1,6 @@
 import { messageOf } from '../../errors.ts';
 
-/** `off` means configured not to run; it never makes the service unready. */
-export type DependencyState = 'starting' | 'up' | 'down' | 'off';
+export type DependencyState = 'starting' | 'up' | 'down';
 
 export interface DependencyHealth {
   readonly name: string;
@@ -16,11 +15,10 @@ export interface DependencyHealth {
   readonly note?: string;
 }
 
-/** How one part tells about one dependency of its own. */
+/** How one part reports one dependency of its own. */
 export interface DependencyReporter {
   up(note?: string): void;
   down(error: unknown): void;
-  off(note?: string): void;
   readonly state: DependencyState;
 }
 
@@ -28,7 +26,7 @@ export interface DependencyReporter {
 export interface Health {
   dependency(name: string, options?: { required?: boolean }): DependencyReporter;
   snapshot(): readonly DependencyHealth[];
-  /** All that are required are up (or off). */
+  /** All that are required are up. */
   readonly ready: boolean;
 }
 
@@ -53,7 +51,6 @@ export function createHealth(now: () => Date = () => new Date()): Health {
       });
       return {
         up: (note) => change(name, 'up', note === undefined ? {} : { note }),
-        off: (note) => change(name, 'off', note === undefined ? {} : { note }),
         down(error) {
           const message = messageOf(error);
           const code =
@@ -69,9 +66,7 @@ export function createHealth(now: () => Date = () => new Date()): Health {
     },
     snapshot: () => [...dependencies.values()],
     get ready() {
-      return [...dependencies.values()].every(
-        ({ required, state }) => !required || state === 'up' || state === 'off',
-      );
+      return [...dependencies.values()].every(({ required, state }) => !required || state === 'up');
     },
   };
 }
