@@ -1,15 +1,11 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { createCache } from './lib/cache.ts';
-import { createHealth } from './lib/health/health.ts';
 import type { Logger } from './lib/logger.ts';
-import { createMetricsRegistry } from './lib/metrics.ts';
 import { createReleasers } from './lib/releasers.ts';
 import type { Config } from './settings/load-config.ts';
 import { openAttributes } from './wiring/attributes.ts';
 import { openEvents } from './wiring/events.ts';
 import { checkCredentials, connectGenesys } from './wiring/genesys.ts';
 import { openHttp } from './wiring/http.ts';
-import { CLOSE_SHARE, type Shared } from './wiring/shared.ts';
+import { CLOSE_SHARE, createShared } from './wiring/shared.ts';
 
 export interface App {
   /** Listens first, so that probes answer; remote parts that are away are waited for. */
@@ -25,24 +21,7 @@ export interface App {
 export function createApp(config: Config, options: { readonly log: Logger }): App {
   const { log } = options;
   const releasers = createReleasers();
-  const shared: Shared = {
-    config,
-    log,
-    health: createHealth(),
-    registry: createMetricsRegistry(),
-    schemas: createCache({
-      ttlMs: config.SCHEMA_CACHE_TTL_SECONDS * 1000,
-      maxEntries: config.SCHEMA_CACHE_MAX_ENTRIES,
-    }),
-    limits: {
-      timeoutMs: config.JSONATA_TIMEOUT_MS,
-      maxDepth: config.JSONATA_MAX_DEPTH,
-      maxSequence: config.JSONATA_MAX_SEQUENCE,
-      compile: config.JSONATA_COMPILE,
-    },
-    releasers,
-    traces: new AsyncLocalStorage(),
-  };
+  const shared = createShared(config, { log, releasers });
   let beginDrain: (() => void) | undefined;
 
   return {

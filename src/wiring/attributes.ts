@@ -26,8 +26,27 @@ import type { Shared } from './shared.ts';
 
 const REPORTS_KEPT = 200;
 
+/** What is no setting; the defaults are those of the parts. */
+export interface AttributesOverrides {
+  /** Records per write at most. */
+  readonly maxBatchSize?: number | undefined;
+  /** How long a record of a slow sender waits for a full batch, in milliseconds. */
+  readonly lingerMs?: number | undefined;
+  /** Longest silence of a report as events, in milliseconds. */
+  readonly heartbeatMs?: number | undefined;
+  /** Shortest time between two events about a report's progress, in milliseconds. */
+  readonly progressEveryMs?: number | undefined;
+  /** The clock of reports, epoch milliseconds. */
+  readonly now?: (() => number) | undefined;
+}
+
 /** CRM records into attributes, and the report on them. */
-export async function openAttributes(shared: Shared, client: GenesysClient) {
+export async function openAttributes(
+  shared: Shared,
+  client: GenesysClient,
+  overrides: AttributesOverrides = {},
+) {
+  const { now } = overrides;
   const { config, log, health, registry, schemas, limits, releasers } = shared;
   const definitions = createAttributeDefinitions(client);
   const inheritance = createInheritance({
@@ -76,6 +95,7 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     log,
     batchSize: config.MAP_BATCH_SIZE,
     minBatchSize: config.MAP_MIN_BATCH_SIZE,
+    maxBatchSize: overrides.maxBatchSize,
     maxBatchBytes: config.MAP_MAX_BATCH_BYTES,
     maxInFlight: config.MAP_MAX_IN_FLIGHT,
     targetLatencyMs: config.MAP_TARGET_LATENCY_MS,
@@ -93,6 +113,7 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     upserter,
     metrics,
     maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
+    lingerMs: overrides.lingerMs,
   });
   const reports = createUsageReports({
     conversations: createConversations(client, { maxPages: config.REPORT_MAX_PAGES }),
@@ -101,14 +122,17 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     cache: createCache({
       ttlMs: config.REPORT_CACHE_TTL_SECONDS * 1000,
       maxEntries: REPORTS_KEPT,
+      now,
     }),
     ownDefinitions: () => ownAttributes,
     windowsInFlight: config.REPORT_WINDOWS_IN_FLIGHT,
     maxPages: config.REPORT_MAX_PAGES,
     showValues: config.REPORT_VALUES,
+    now,
   });
   return {
     permissions,
+    reports,
     start() {
       const definer = startAttributeDefiner({
         definitions,
@@ -122,7 +146,13 @@ export async function openAttributes(shared: Shared, client: GenesysClient) {
     routes: [
       mapRoute({ mapper, importer, maxRecords: config.MAP_MAX_RECORDS }),
       attributesRoute(inheritance),
-      reportRoute({ reports, cacheTtlSeconds: config.REPORT_CACHE_TTL_SECONDS }),
+      reportRoute({
+        reports,
+        cacheTtlSeconds: config.REPORT_CACHE_TTL_SECONDS,
+        heartbeatMs: overrides.heartbeatMs,
+        progressEveryMs: overrides.progressEveryMs,
+        now,
+      }),
     ],
   };
 }

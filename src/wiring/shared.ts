@@ -1,9 +1,9 @@
-import type { AsyncLocalStorage } from 'node:async_hooks';
-import type { Cache } from '../lib/cache.ts';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type Cache, createCache } from '../lib/cache.ts';
 import type { ExpressionLimits } from '../lib/expression/expression.ts';
-import type { Health } from '../lib/health/health.ts';
+import { createHealth, type Health } from '../lib/health/health.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Registry } from '../lib/metrics.ts';
+import { createMetricsRegistry, type Registry } from '../lib/metrics.ts';
 import type { Releasers } from '../lib/releasers.ts';
 import type { Config } from '../settings/load-config.ts';
 
@@ -18,6 +18,30 @@ export interface Shared {
   readonly releasers: Releasers;
   /** The W3C `traceparent` of the request that is being served, for the calls made on its behalf. */
   readonly traces: AsyncLocalStorage<string>;
+}
+
+export function createShared(
+  config: Config,
+  { log, releasers }: Pick<Shared, 'log' | 'releasers'>,
+): Shared {
+  return {
+    config,
+    log,
+    health: createHealth(),
+    registry: createMetricsRegistry(),
+    schemas: createCache({
+      ttlMs: config.SCHEMA_CACHE_TTL_SECONDS * 1000,
+      maxEntries: config.SCHEMA_CACHE_MAX_ENTRIES,
+    }),
+    limits: {
+      timeoutMs: config.JSONATA_TIMEOUT_MS,
+      maxDepth: config.JSONATA_MAX_DEPTH,
+      maxSequence: config.JSONATA_MAX_SEQUENCE,
+      compile: config.JSONATA_COMPILE,
+    },
+    releasers,
+    traces: new AsyncLocalStorage(),
+  };
 }
 
 /** Of a stop's time, what the server and the files get after the worker has drained. */

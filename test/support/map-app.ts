@@ -1,44 +1,12 @@
 // The whole of POST /map over real HTTP: routes, domain and Genesys adapters against a sandbox.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { createInheritance } from '../../src/attributes/definitions/inheritance.ts';
-import { createPermissionCheck } from '../../src/attributes/definitions/permission-check.ts';
-import { createRecordImporter } from '../../src/attributes/import-records.ts';
-import { createMapMetrics } from '../../src/attributes/map-metrics.ts';
-import { createRecordMapper, type MapAnswer } from '../../src/attributes/map-records.ts';
-import type { Mapping } from '../../src/attributes/mapping/mapping.ts';
-import { parseMapping } from '../../src/attributes/mapping/mapping-file.ts';
-import { createRecordConverters } from '../../src/attributes/mapping/record-converter.ts';
-import { createFingerprints } from '../../src/attributes/upsert/fingerprints.ts';
-import { createUpserter } from '../../src/attributes/upsert/upsert.ts';
-import { createGenesysClient } from '../../src/genesys/client.ts';
-import { createAttributeDefinitions } from '../../src/genesys/reference/attribute-definitions.ts';
-import { createAttributeWriter } from '../../src/genesys/reference/attribute-writer.ts';
-import { createOrganisationUnits } from '../../src/genesys/reference/organisation-units.ts';
-import { createPermissions } from '../../src/genesys/reference/permissions.ts';
-import { createTokenCache } from '../../src/genesys/tokens/token-cache.ts';
-import { attributesRoute } from '../../src/http/routes/attributes-route.ts';
-import { mapRoute } from '../../src/http/routes/map/map-route.ts';
-import { createCache } from '../../src/lib/cache.ts';
+import type { MapAnswer } from '../../src/attributes/map-records.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { createMetricsRegistry } from '../../src/lib/metrics.ts';
-import { createTokenBucket } from '../../src/lib/token-bucket.ts';
+import type { Registry } from '../../src/lib/metrics.ts';
 import type { SandboxOptions } from '../../src/sandbox/options.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { startTestServer } from '../http/support/test-server.ts';
-
-export const EXPRESSION_LIMITS = { timeoutMs: 1000, maxDepth: 200, maxSequence: 10_000 };
-
-export const DEFAULT_MAPPING = JSON.stringify({
-  id: ['ticketId', 'id'],
-  attributes: {
-    crm_ticket_id: 'ticketId',
-    crm_ticket_priority: 'priority',
-    crm_channel_source: 'sourceChannel',
-  },
-});
+import { attributesUnderTest } from './attributes-under-test.ts';
 
 export interface MapAppOptions {
   readonly sandbox?: SandboxOptions;
@@ -51,7 +19,6 @@ export interface MapAppOptions {
   readonly targetLatencyMs?: number;
   readonly maxTries?: number;
   readonly tryTimeoutMs?: number;
-  readonly requestsPerMinute?: number;
   readonly maxRecords?: number;
   readonly maxLineBytes?: number;
   readonly lingerMs?: number;
@@ -65,8 +32,7 @@ export interface Answered {
 export interface MapApp {
   readonly url: string;
   readonly sandbox: Sandbox;
-  readonly mapping: { current: Mapping };
-  readonly registry: ReturnType<typeof createMetricsRegistry>;
+  readonly registry: Registry;
   /** Everything logged, as one text. */
   log(): string;
   post(records: unknown, query?: string, orgId?: string): Promise<Answered>;
@@ -93,105 +59,46 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
 
   const lines: string[] = [];
   const log = createLogger({ level: 'debug', destination: { write: (l) => void lines.push(l) } });
-  const registry = createMetricsRegistry();
-  const { environment } = sandbox;
   const tryMs = options.tryTimeoutMs ?? 5000;
-  const shared = {
-    baseUrl: sandbox.url,
-    timeouts: { connectMs: 2000, headersMs: tryMs, bodyMs: tryMs, tryMs },
-    retry: { maxTries: options.maxTries ?? 3, baseMs: 2, capMs: 10, budgetMs: 20_000 },
-    log,
-  };
-  const tokens = createTokenCache({
-    ...shared,
-    clientCredentials: {
-      clientId: environment['GENESYS_CLIENT_ID'] ?? '',
-      clientSecret: environment['GENESYS_CLIENT_SECRET'] ?? '',
+  const batchSize = options.batchSize ?? 500;
+  const { routes, registry } = await attributesUnderTest(
+    sandbox.environment,
+    {
+      GENESYS_HEADERS_TIMEOUT_MS: tryMs,
+      GENESYS_BODY_TIMEOUT_MS: tryMs,
+      GENESYS_TRY_TIMEOUT_MS: tryMs,
+      GENESYS_MAX_TRIES: options.maxTries ?? 3,
+      GENESYS_RETRY_BUDGET_MS: 20_000,
+      MAP_BATCH_SIZE: batchSize,
+      MAP_MIN_BATCH_SIZE: Math.min(50, batchSize),
+      MAP_MAX_BATCH_BYTES: options.maxBatchBytes ?? 500_000,
+      MAP_MAX_IN_FLIGHT: options.maxInFlight ?? 4,
+      MAP_TARGET_LATENCY_MS: options.targetLatencyMs ?? 2000,
+      MAP_MAX_RECORDS: options.maxRecords ?? 50_000,
+      HTTP_LINE_LIMIT_BYTES: options.maxLineBytes ?? 2_000_000,
     },
-    renewalSeconds: 300,
-  });
-  onTestFinished(() => tokens.close());
-  const client = createGenesysClient({
-    ...shared,
-    tokens,
-    bucket: createTokenBucket({ perMinute: options.requestsPerMinute ?? 1_000_000 }),
-    maxConnections: 16,
-    registry,
-  });
-  onTestFinished(() => client.close());
-
-  const folder = await mkdtemp(join(tmpdir(), 'map-app-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  const fingerprints = createFingerprints({ path: join(folder, 'f.db'), maxRows: 10_000 });
-  onTestFinished(() => fingerprints.close());
-
-  const cache = createCache({ ttlMs: 3_600_000, maxEntries: 2000 });
-  const metrics = createMapMetrics(registry);
-  const permissionCheck = createPermissionCheck({
-    permissions: createPermissions(client),
-    cache,
-    ttlMs: 60_000,
-  });
-  const inheritance = createInheritance({
-    definitions: createAttributeDefinitions(client),
-    units: createOrganisationUnits(client),
-    cache,
-  });
-  const mapping = {
-    current: parseMapping(options.mapping ?? DEFAULT_MAPPING, EXPRESSION_LIMITS),
-  };
-  const maxBatchBytes = options.maxBatchBytes ?? 500_000;
-  const writer = createAttributeWriter(client);
-  const converters = createRecordConverters({
-    writer,
-    permissionCheck,
-    inheritance,
-    mapping,
-    maxBatchBytes,
-  });
-  const upserter = createUpserter({
-    writer,
-    permissionCheck,
-    fingerprints,
-    metrics,
-    log,
-    batchSize: options.batchSize ?? 500,
-    minBatchSize: Math.min(50, options.batchSize ?? 500),
-    maxBatchSize: options.maxBatchSize ?? options.batchSize ?? 1000,
-    maxBatchBytes,
-    maxInFlight: options.maxInFlight ?? 4,
-    targetLatencyMs: options.targetLatencyMs ?? 2000,
-  });
-  const mapper = createRecordMapper({ converters, upserter, metrics });
-  const importer = createRecordImporter({
-    converters,
-    upserter,
-    metrics,
-    maxLineBytes: options.maxLineBytes ?? 2_000_000,
-    lingerMs: options.lingerMs ?? 50,
-  });
-  const server = await startTestServer(
-    [
-      mapRoute({ mapper, importer, maxRecords: options.maxRecords ?? 50_000 }),
-      attributesRoute(inheritance),
-    ],
     {
       log,
-      registry,
-      limits: {
-        bodyBytes: 20_000_000,
-        heldBodyBytes: 100_000_000,
-        bodyTimeoutMs: 10_000,
-        inFlight: 1000,
-      },
+      mapping: options.mapping,
+      maxBatchSize: options.maxBatchSize ?? options.batchSize,
+      lingerMs: options.lingerMs ?? 50,
     },
   );
+  const server = await startTestServer(routes, {
+    log,
+    registry,
+    limits: {
+      bodyBytes: 20_000_000,
+      heldBodyBytes: 100_000_000,
+      bodyTimeoutMs: 10_000,
+      inFlight: 1000,
+    },
+  });
   onTestFinished(() => server[Symbol.asyncDispose]());
 
   return {
     url: server.url,
     sandbox,
-    mapping,
     registry,
     log: () => lines.join(''),
     async post(records, query = '', orgId = 'acme') {

@@ -13,10 +13,10 @@ export interface ReportRouteOptions {
   /** How long a report is fresh, in seconds; told to caches. */
   readonly cacheTtlSeconds: number;
   /** Longest silence of an event stream, in milliseconds. Default 15 000. */
-  readonly heartbeatMs?: number;
+  readonly heartbeatMs?: number | undefined;
   /** Shortest time between two progress events, in milliseconds. Default 250. */
-  readonly progressEveryMs?: number;
-  readonly now?: () => number;
+  readonly progressEveryMs?: number | undefined;
+  readonly now?: (() => number) | undefined;
 }
 
 const JSON_TYPE = 'application/json';
