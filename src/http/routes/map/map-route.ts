@@ -5,7 +5,7 @@ import { problemOf } from '../../problem-of-error.ts';
 import type { Answer, Call, Route } from '../../route.ts';
 import { orgIdSchema } from '../org-id.ts';
 import { importLines } from './import-stream.ts';
-import { mapAnswerSchema, mapExample, mapProblemSchema } from './map-schemas.ts';
+import { mapExample, mapResponses } from './map-schemas.ts';
 import { statusOfRun } from './status-of-run.ts';
 
 interface MapBody {
@@ -71,34 +71,7 @@ export function mapRoute(options: {
       },
     },
     streams: ['application/x-ndjson'],
-    responses: {
-      200: {
-        description: 'Every record is written, unchanged or superseded; or the stream of an import',
-        schema: mapAnswerSchema,
-        mediaTypes: ['application/x-ndjson'],
-        example: mapExample.answer,
-      },
-      207: {
-        description: 'Some records are written; the lists say which',
-        schema: mapAnswerSchema,
-      },
-      400: { description: 'Malformed, or no record could be written', problem: mapProblemSchema },
-      403: { description: 'We lack a permission in Genesys Cloud', problem: mapProblemSchema },
-      422: {
-        description: 'The tree above the organisation is too deep',
-        problem: mapProblemSchema,
-      },
-      502: {
-        description: 'Genesys Cloud failed; nothing is known to be written',
-        problem: mapProblemSchema,
-      },
-      503: {
-        description:
-          'Genesys Cloud asks to wait, or the service stops; nothing is known to be written',
-        problem: mapProblemSchema,
-      },
-      504: { description: 'Genesys Cloud did not answer in time', problem: mapProblemSchema },
-    },
+    responses: mapResponses,
     example: mapExample.body,
     handle: (call) => (call.body === undefined ? importStream(call) : mapBody(call)),
   };

@@ -1,4 +1,4 @@
-import type { JsonSchema } from '../../route.ts';
+import type { JsonSchema, Route } from '../../route.ts';
 
 const index = {
   type: 'integer',
@@ -93,7 +93,7 @@ const lists = {
   dryRun: { type: 'boolean' },
 } as const;
 
-export const mapAnswerSchema: JsonSchema = {
+const mapAnswerSchema: JsonSchema = {
   type: 'object',
   required: [
     'success',
@@ -118,7 +118,7 @@ export const mapAnswerSchema: JsonSchema = {
 };
 
 /** A problem (RFC 9457) with the same lists, once records were looked at. */
-export const mapProblemSchema: JsonSchema = {
+const mapProblemSchema: JsonSchema = {
   type: 'object',
   required: ['type', 'title', 'status', 'code', 'detail'],
   properties: {
@@ -149,3 +149,31 @@ export const mapExample = {
     warnings: [],
   },
 } as const;
+
+export const mapResponses: Route['responses'] = {
+  200: {
+    description: 'Every record is written, unchanged or superseded; or the stream of an import',
+    schema: mapAnswerSchema,
+    mediaTypes: ['application/x-ndjson'],
+    example: mapExample.answer,
+  },
+  207: {
+    description: 'Some records are written; the lists say which',
+    schema: mapAnswerSchema,
+  },
+  400: { description: 'Malformed, or no record could be written', problem: mapProblemSchema },
+  403: { description: 'We lack a permission in Genesys Cloud', problem: mapProblemSchema },
+  422: {
+    description: 'The tree above the organisation is too deep',
+    problem: mapProblemSchema,
+  },
+  502: {
+    description: 'Genesys Cloud failed; nothing is known to be written',
+    problem: mapProblemSchema,
+  },
+  503: {
+    description: 'Genesys Cloud asks to wait, or the service stops; nothing is known to be written',
+    problem: mapProblemSchema,
+  },
+  504: { description: 'Genesys Cloud did not answer in time', problem: mapProblemSchema },
+};
