@@ -1,5 +1,8 @@
-import { BUILTINS, finite, leaveToInterpreter, toBoolean } from './functions.ts';
+import { boundCall, builtinCall } from './calls.ts';
+import { arrayConstructor, objectConstructor } from './constructors.ts';
+import { finite, leaveToInterpreter, toBoolean } from './functions.ts';
 import { binaryOperator, type Evaluate, type Frame } from './operators.ts';
+import { field, path } from './paths.ts';
 
 /**
  * Compiles the common part of JSONata's syntax tree into closures: paths, literals, objects,
@@ -142,17 +145,7 @@ function finiteLiteral(value: number): void {
   if (!Number.isFinite(value) || Object.is(value, -0)) notCompilable();
 }
 
-/** A property of a single value. Arrays are the business of paths. */
-function field(item: unknown, key: string): unknown {
-  if (typeof item !== 'object' || item === null) return undefined;
-  if (Array.isArray(item)) return leaveToInterpreter();
-  // The interpreter takes data with these marks for functions.
-  if ('_jsonata_function' in item || '_jsonata_lambda' in item) return leaveToInterpreter();
-  return Object.hasOwn(item, key) ? (item as Record<string, unknown>)[key] : undefined;
-}
-
 function compilePath(node: Node, scope: Scope, compilation: Compilation): Evaluate {
-  const { maxSequence } = compilation.limits;
   const steps = list(node['steps']).map((step) => {
     const isField = typeof step === 'object' && step !== null && 'type' in step;
     // An array constructor as a step does not flatten; that is the interpreter's.
@@ -162,41 +155,7 @@ function compilePath(node: Node, scope: Scope, compilation: Compilation): Evalua
       evaluate: compile(step, scope, compilation),
     };
   });
-
-  return (input, frame) => {
-    let current: unknown = input;
-    for (const [index, step] of steps.entries()) {
-      if (!Array.isArray(current)) {
-        current = step.evaluate(current, frame);
-        if (current === undefined) return undefined;
-        if (Array.isArray(current) && !step.keepsArrays) leaveToInterpreter();
-        continue;
-      }
-      // A sequence of more than one item, or an array of the input: the step maps over it.
-      const isLast = index === steps.length - 1;
-      const results: unknown[] = [];
-      for (const item of current as readonly unknown[]) {
-        if (Array.isArray(item)) leaveToInterpreter();
-        const result = step.evaluate(item, frame);
-        if (result === undefined) continue;
-        if (Array.isArray(result) && !step.keepsArrays) leaveToInterpreter();
-        results.push(result);
-      }
-      if (results.length > maxSequence) leaveToInterpreter();
-      if (results.length === 0) return undefined;
-      if (isLast && results.length === 1 && Array.isArray(results[0])) {
-        return results[0] as readonly unknown[];
-      }
-      const flat = results.flat();
-      if (flat.length > maxSequence) leaveToInterpreter();
-      if (flat.length === 0) return undefined;
-      // One item is a sequence for the next step, and itself at the end; both are the item here,
-      // unless it is an array, whose flattening depends on which.
-      if (flat.length === 1 && Array.isArray(flat[0])) leaveToInterpreter();
-      current = flat.length === 1 ? flat[0] : flat;
-    }
-    return current;
-  };
+  return path(steps, compilation.limits.maxSequence);
 }
 
 function compileVariable(variable: string, scope: Scope): Evaluate {
@@ -247,17 +206,7 @@ function compileArray(
       expression.value === '[',
     evaluate: compile(expression, scope, compilation),
   }));
-  return (input, frame) => {
-    const result: unknown[] = [];
-    for (const item of items) {
-      const value = item.evaluate(input, frame);
-      if (value === undefined) continue;
-      if (Array.isArray(value) && !item.isArray) result.push(...(value as unknown[]));
-      else result.push(value);
-    }
-    if (result.length > compilation.limits.maxSequence) leaveToInterpreter();
-    return result;
-  };
+  return arrayConstructor(items, compilation.limits.maxSequence);
 }
 
 function compileObject(
@@ -272,26 +221,8 @@ function compileObject(
       value: compile(value, scope, compilation),
     };
   });
-  return (input, frame) => {
-    if (Array.isArray(input)) return leaveToInterpreter();
-    const result: Record<string, unknown> = {};
-    const keys = new Set<string>();
-    for (const { key, value } of fields) {
-      const keyText = key(input, frame);
-      if (keyText === undefined) continue;
-      if (typeof keyText !== 'string' || keys.has(keyText) || RESERVED_KEYS.has(keyText)) {
-        return leaveToInterpreter();
-      }
-      keys.add(keyText);
-      const fieldValue = value(input, frame);
-      if (fieldValue !== undefined) result[keyText] = fieldValue;
-    }
-    return result;
-  };
+  return objectConstructor(fields);
 }
-
-/** Marks of JSONata's own, and the one name that a plain object does not take as a field. */
-const RESERVED_KEYS = new Set(['_jsonata_lambda', '_jsonata_function', '__proto__']);
 
 function compileCondition(node: Node, scope: Scope, compilation: Compilation): Evaluate {
   const condition = compile(node['condition'], scope, compilation);
@@ -339,37 +270,8 @@ function compileCall(node: Node, scope: Scope, compilation: Compilation): Evalua
   if (scope.has(functionName)) notCompilable();
   const args = list(node['arguments']).map((argument) => compile(argument, scope, compilation));
 
-  const builtin = BUILTINS.get(`${functionName}/${args.length}`);
-  if (builtin !== undefined) {
-    compilation.builtins.add(functionName);
-    const [first, second] = args;
-    if (first !== undefined && args.length === 1) {
-      return (input, frame) => builtin(first(input, frame));
-    }
-    if (first !== undefined && second !== undefined && args.length === 2) {
-      return (input, frame) => builtin(first(input, frame), second(input, frame));
-    }
-    return (input, frame) => builtin(...args.map((argument) => argument(input, frame)));
-  }
-  if (functionName === 'now' && args.length === 0) {
-    compilation.builtins.add(functionName);
-    return (_input, frame) => (frame.now ??= new Date()).toISOString();
-  }
-  if (functionName === 'millis' && args.length === 0) {
-    compilation.builtins.add(functionName);
-    return (_input, frame) => (frame.now ??= new Date()).getTime();
-  }
-  return (input, frame) => {
-    const { bindings } = frame;
-    const bound = Object.hasOwn(bindings, functionName) ? bindings[functionName] : undefined;
-    if (typeof bound !== 'function') return leaveToInterpreter();
-    const values = args.map((argument) => argument(input, frame));
-    const result = Reflect.apply(bound, input, values) as unknown;
-    return isPlain(result) ? result : leaveToInterpreter();
-  };
-}
-
-/** Scalars only: a promise, an array or a function would need the interpreter's care. */
-function isPlain(value: unknown): boolean {
-  return value === undefined || typeof value === 'string' || typeof value === 'boolean';
+  const builtin = builtinCall(functionName, args);
+  if (builtin === undefined) return boundCall(functionName, args);
+  compilation.builtins.add(functionName);
+  return builtin;
 }

@@ -321,7 +321,7 @@ describe('the compiled form of an expression is indistinguishable from the inter
     await expectSame('[items, items]', long);
   });
 
-  test('on generated expressions and inputs', async () => {
+  test('on generated expressions and inputs', { timeout: 60_000 }, async () => {
     const key = fc.constantFrom('a', 'b', 'c', 'd');
     const { value } = fc.letrec<{ value: unknown }>((tie) => ({
       value: fc.oneof(
