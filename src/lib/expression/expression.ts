@@ -1,6 +1,9 @@
 import jsonata from 'jsonata';
 import { createLinearRegExpClass } from '../linear-regex.ts';
 import { compileSyntaxTree } from './compiler.ts';
+import { copyForWriting, mayChangeInput } from './input-copy.ts';
+import { codePointName, findInvisibleCharacter } from './invisible-characters.ts';
+import { nodesOf } from './syntax-tree.ts';
 
 /** JSONata's guardrails: what an expression may use up before it is stopped. */
 export interface ExpressionLimits {
@@ -20,7 +23,8 @@ export interface ExpressionLimits {
 export interface Expression {
   /**
    * The result as plain JSON data; `undefined` when there is none. `bindings` are variables and
-   * functions by their name without `$`; they hold for this evaluation alone.
+   * functions by their name without `$`; they hold for this evaluation alone. Neither these nor the
+   * input are changed, whatever the expression does.
    *
    * @throws ExpressionError
    */
@@ -54,6 +58,7 @@ export class ExpressionError extends Error {
 export const EXPRESSION_CODES = {
   tooLong: 'expression_too_long',
   badPattern: 'pattern_not_allowed',
+  invisibleCharacter: 'invisible_character',
   notJson: 'result_not_json',
   tooLarge: 'value_too_large',
   failed: 'expression_failed',
@@ -77,7 +82,8 @@ const GIVE_UP_AFTER = 1000;
  *
  * @throws ExpressionError with the position of a syntax error.
  */
-export function compileExpression(source: string, limits: ExpressionLimits): Expression {
+export function compileExpression(text: string, limits: ExpressionLimits): Expression {
+  const source = text.replace(/^\uFEFF/, '');
   const maxLength = limits.maxLength ?? 65_536;
   if (source.length > maxLength) {
     throw new ExpressionError(
@@ -85,6 +91,7 @@ export function compileExpression(source: string, limits: ExpressionLimits): Exp
       EXPRESSION_CODES.tooLong,
     );
   }
+  refuseInvisible(source);
   const LinearRegExp = createLinearRegExpClass();
   let expression: jsonata.Expression;
   try {
@@ -118,6 +125,7 @@ export function compileExpression(source: string, limits: ExpressionLimits): Exp
           maxSequence: limits.maxSequence,
           maxNodes: limits.maxDepth,
         });
+  const isWriting = mayChangeInput(expression.ast());
   let runs = 0;
   let givenUp = 0;
 
@@ -138,7 +146,12 @@ export function compileExpression(source: string, limits: ExpressionLimits): Exp
       }
       let result: unknown;
       try {
-        result = await expression.evaluate(input, bindings);
+        result = isWriting
+          ? await expression.evaluate(
+              copyForWriting(input),
+              copyForWriting(bindings) as typeof bindings,
+            )
+          : await expression.evaluate(input, bindings);
       } catch (error) {
         throw toExpressionError(error, source);
       }
@@ -185,21 +198,24 @@ interface Pattern {
 /** Every regular expression literal in a syntax tree. */
 function patternsOf(root: unknown): Pattern[] {
   const found: Pattern[] = [];
-  const seen = new Set<object>();
-  const open: unknown[] = [root];
-  for (let node = open.pop(); open.length > 0 || node !== undefined; node = open.pop()) {
-    if (typeof node !== 'object' || node === null || seen.has(node)) continue;
-    seen.add(node);
-    if ('value' in node && node.value instanceof RegExp) {
-      const position = 'position' in node ? node.position : undefined;
-      found.push({
-        value: node.value,
-        position: typeof position === 'number' ? position : undefined,
-      });
-    }
-    open.push(...(Object.values(node) as unknown[]));
+  for (const { value, position } of nodesOf(root)) {
+    if (!(value instanceof RegExp)) continue;
+    found.push({ value, position: typeof position === 'number' ? position : undefined });
   }
   return found;
+}
+
+function refuseInvisible(source: string): void {
+  const at = findInvisibleCharacter(source);
+  if (at === undefined) return;
+  const name = codePointName(source, at);
+  // The place is that of the character itself, not of the one before it.
+  throw new ExpressionError(
+    `The invisible character ${name} cannot be part of a name${place(source, at + 1)}. Allowed are ` +
+      `blanks, tabs and line ends; a field that is called so is written as a text, such as "a\\u00a0b"`,
+    EXPRESSION_CODES.invisibleCharacter,
+    at,
+  );
 }
 
 /** JSONata throws plain objects `{code, position, token, value, message}`. */
