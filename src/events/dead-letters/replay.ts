@@ -1,6 +1,7 @@
 import { BridgeError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { EventToTake } from '../journal/group-commit.ts';
+import { parseEventTime } from '../pipeline/event-time.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type {
   BusEntry,
@@ -237,11 +238,11 @@ function isRecord(value: unknown): value is RawEvent {
 function entryOf(value: unknown): BusEntry | undefined {
   if (!isRecord(value)) return undefined;
   const { source, detailType, detail, time, resources, traceHeader } = value;
-  const date = new Date(typeof time === 'string' ? time : Number.NaN);
+  const date = parseEventTime(time);
   if (typeof source !== 'string' || typeof detailType !== 'string' || typeof detail !== 'string') {
     return undefined;
   }
-  if (Number.isNaN(date.getTime()) || !isTexts(resources)) return undefined;
+  if (date === undefined || !isTexts(resources)) return undefined;
   const entry = { source, detailType, detail, time: date, resources };
   return typeof traceHeader === 'string' ? { ...entry, traceHeader } : entry;
 }

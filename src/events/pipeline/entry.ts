@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
 import type { BusEntry, RawEvent } from '../ports.ts';
+import { EVENT_TIME_RULE, parseEventTime } from './event-time.ts';
 import type { PipelineIssue } from './issue.ts';
 
 export type BuiltEntry =
@@ -8,6 +9,9 @@ export type BuiltEntry =
 
 const MAX_DETAIL_TYPE_LENGTH = 128;
 const MAX_RESOURCE_LENGTH = 2048;
+const MAX_DETAIL_DEPTH = 1000;
+/** AWS keeps these for its own services and refuses them from everybody else. */
+const RESERVED_SOURCE = 'aws.';
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /**
@@ -17,42 +21,71 @@ const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
  */
 export function buildEntry(transformed: JsonObject, event: RawEvent): BuiltEntry {
   const { source, 'detail-type': detailType, detail, resources = [] } = transformed;
-  const time = dateOf(transformed['time'] ?? event['createdTime']);
+  const time = parseEventTime(transformed['time'] ?? event['createdTime']);
   const traceHeader = traceparentOf(event);
+  const detailText = isJsonObject(detail) ? textOf(detail) : undefined;
   if (
-    isText(source, Infinity) &&
+    isSource(source) &&
     isText(detailType, MAX_DETAIL_TYPE_LENGTH) &&
-    isJsonObject(detail) &&
+    detailText !== undefined &&
     isResources(resources) &&
     time !== undefined
   ) {
-    const entry = { source, detailType, detail: JSON.stringify(detail), time, resources };
+    const entry = { source, detailType, detail: detailText, time, resources };
     return { ok: true, entry: traceHeader === undefined ? entry : { ...entry, traceHeader } };
   }
   const issues: PipelineIssue[] = [];
   const check = (good: boolean, name: string, message: string): void => {
     if (!good) issues.push({ path: `/${name}`, keyword: 'entry', message });
   };
-  check(isText(source, Infinity), 'source', 'must be a text');
+  check(
+    isSource(source),
+    'source',
+    isText(source, Infinity)
+      ? `must not begin with "${RESERVED_SOURCE}", which AWS keeps for its own services`
+      : 'must be a text',
+  );
   check(
     isText(detailType, MAX_DETAIL_TYPE_LENGTH),
     'detail-type',
     `must be a text of 1 to ${MAX_DETAIL_TYPE_LENGTH} characters`,
   );
-  check(isJsonObject(detail), 'detail', 'must be an object');
+  check(
+    detailText !== undefined,
+    'detail',
+    isJsonObject(detail)
+      ? `must not nest deeper than ${MAX_DETAIL_DEPTH} levels`
+      : 'must be an object',
+  );
   check(
     isResources(resources),
     'resources',
     `must be a list of texts of at most ${MAX_RESOURCE_LENGTH} characters`,
   );
-  check(time !== undefined, 'time', 'must be a date and time');
+  check(time !== undefined, 'time', EVENT_TIME_RULE);
   return { ok: false, issues };
 }
 
-function dateOf(value: unknown): Date | undefined {
-  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
-  const date = new Date(value);
-  return Number.isNaN(date.getTime()) ? undefined : date;
+/** The detail as JSON; `undefined` when it nests too deeply. */
+function textOf(detail: JsonObject): string | undefined {
+  try {
+    const text = JSON.stringify(detail);
+    // A level takes two characters at least.
+    if (text.length <= 2 * MAX_DETAIL_DEPTH) return text;
+    return isDeeperThan(detail, MAX_DETAIL_DEPTH) ? undefined : text;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((item) => isDeeperThan(item, levels - 1));
+}
+
+function isSource(value: unknown): value is string {
+  return isText(value, Infinity) && !value.startsWith(RESERVED_SOURCE);
 }
 
 function traceparentOf(event: RawEvent): string | undefined {

@@ -39,7 +39,10 @@ describe('configuration files while the service runs', () => {
     await writeFile(files.filterFile, '{"all": [{"path": "id", "equals": "other"}]}');
     await writeFile(
       files.expressionFile,
-      (await readFile(files.expressionFile, 'utf8')).replace('"normal"', '"low"'),
+      (await readFile(files.expressionFile, 'utf8')).replace(
+        'payload.type,',
+        '$string(payload.type),',
+      ),
     );
     await writeFile(files.schemaFile, '{"type": "object", "required": ["nothing"]}');
     await vi.waitFor(() => {
@@ -118,7 +121,7 @@ describe('configuration files while the service runs', () => {
         return pipeline.process(event, eventId);
       }),
     );
-    await writeFile(files.expressionFile, text.replace('"normal"', '"low"'));
+    await writeFile(files.expressionFile, text.replace('payload.type,', '$string(payload.type),'));
     await pipeline.reload();
     await writeFile(files.expressionFile, '{');
     await pipeline.reload();

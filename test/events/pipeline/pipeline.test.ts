@@ -74,14 +74,6 @@ describe('the configured pipeline', () => {
     });
   });
 
-  test('an event of a priority queue may be without a priority', async () => {
-    const event = eventOf({ payload: { type: 'chat', routing: { queue: { name: 'Priority' } } } });
-    expect(await pipelineOf().process(event, eventId)).toMatchObject({
-      ok: true,
-      transformed: { detail: { priority: 'normal' } },
-    });
-  });
-
   test('an id that is no UUID becomes the same UUID each time', async () => {
     const ids = await Promise.all(
       ['e-1', 'e-1', 'e-2'].map(async (id) => {
@@ -138,6 +130,29 @@ describe('rejected events', () => {
         { path: '/detail/timestamp', keyword: 'format' },
       ],
       transformed: { source: 'genesys.cloud' },
+    });
+  });
+
+  test.each([undefined, null, ''])('a priority that is %j is not made up', async (priority) => {
+    const payload = { type: 'chat', priority, routing: { queue: { name: 'Priority' } } };
+    const event = JSON.parse(JSON.stringify(eventOf({ payload }))) as ReturnType<typeof eventOf>;
+    const pipeline = pipelineOf();
+    expect(pipeline.filter(event)).toMatchObject({ matched: true });
+    expect(await pipeline.process(event, eventId)).toMatchObject({
+      ok: false,
+      stage: 'validate',
+      code: 'schema_violation',
+      issues: [{ path: expect.stringMatching(/^\/detail/) as string }],
+    });
+  });
+
+  test('the fallback that the expression’s comment shows works', async () => {
+    const [fallback = ''] = /"priority": payload\.priority \?.*,$/m.exec(expressionText) ?? [];
+    const expression = expressionText.replace('"priority": payload.priority,', fallback);
+    const event = eventOf({ payload: { type: 'chat', routing: { queue: { name: 'Priority' } } } });
+    expect(await pipelineOf({ expression }).process(event, eventId)).toMatchObject({
+      ok: true,
+      transformed: { detail: { priority: 'normal' } },
     });
   });
 

@@ -4,7 +4,9 @@ import { compileExpression } from '../../../src/lib/expression/expression.ts';
 
 const limits = { timeoutMs: 1000, maxDepth: 200, maxSequence: 1000 };
 const invisible = fc.constantFrom(
-  ...'\u0000\u00a0\u00ad\u034f\u061c\u1680\u180e\u2003\u200b\u200d\u200e\u2028\u2060\u3000\u3164\ufe0f\ufeff',
+  ...Array.from(
+    '\u0000\u00a0\u00ad\u034f\u061c\u1680\u180e\u2003\u200b\u200d\u200e\u2028\u2060\u3000\u3164\ufe0f\ufeff',
+  ),
 );
 const name = fc
   .stringMatching(/^[a-zäé_][a-z0-9]{0,5}$/)
