@@ -1,15 +1,8 @@
-import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
-import { Ajv2019 } from 'ajv/dist/2019.js';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import ajvDraft04 from 'ajv-draft-04';
-import formats from 'ajv-formats';
+import type { ErrorObject, ValidateFunction } from 'ajv';
 import { ConfigError } from '../../errors.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
-import { compileLinearRegex } from '../../lib/linear-regex.ts';
 import type { PipelineIssue } from './issue.ts';
-
-const AjvDraft04 = ajvDraft04.default;
-const addFormats = formats.default;
+import { explain, openDialect } from './schema-dialects.ts';
 
 /** `warn` publishes what breaks the schema, with a warning. */
 export type SchemaMode = 'off' | 'warn' | 'enforce';
@@ -24,8 +17,8 @@ const MAX_ISSUES = 50;
 const NONE: readonly PipelineIssue[] = [];
 
 /**
- * A JSON Schema of the whole transformed event: 2020-12 unless its `$schema` says 2019-09, draft-07
- * or draft-04. Strict: an unknown keyword or format is a mistake, not a remark.
+ * A JSON Schema of the whole transformed event: 2020-12 unless its `$schema` says 2019-09, draft-07,
+ * draft-06 or draft-04. An unknown keyword or format is a mistake, not a remark.
  *
  * @throws ConfigError
  */
@@ -43,14 +36,14 @@ export function compileSchema(schema: unknown, options: { strict: boolean }): Va
   if (typeof schema !== 'boolean' && !isJsonObject(schema)) {
     throw new ConfigError(['The schema must be a JSON object'], { code: 'invalid_schema' });
   }
+  let opened: ReturnType<typeof openDialect> | undefined;
   try {
-    const dialect = isJsonObject(schema) ? schema['$schema'] : undefined;
-    const ajv = createAjv(typeof dialect === 'string' ? dialect : '', options.strict);
-    const validate = ajv.compile(schema);
+    opened = openDialect(schema, options.strict);
+    const validate = opened.ajv.compile(opened.schema);
     if ('$async' in validate) throw new Error('$async schemas cannot be used');
     return validate;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = opened === undefined ? messageOf(error) : explain(error, opened.ajv);
     throw new ConfigError([`The schema cannot be used: ${reason}`], {
       code: 'invalid_schema',
       cause: error,
@@ -58,27 +51,8 @@ export function compileSchema(schema: unknown, options: { strict: boolean }): Va
   }
 }
 
-function createAjv(dialect: string, strict: boolean): Ajv | Ajv2019 | Ajv2020 {
-  const options: Options = {
-    strict,
-    // `anyOf` of `required` lists is an idiom, not a mistake.
-    strictRequired: false,
-    allErrors: true,
-    logger: false,
-    code: { regExp: Object.assign(linearRegExp, { code: 'linearRegExp' }) },
-  };
-  let ajv: Ajv | Ajv2019 | Ajv2020;
-  if (dialect.includes('draft-04')) ajv = new AjvDraft04(options);
-  else if (dialect.includes('draft-07')) ajv = new Ajv(options);
-  else if (dialect.includes('2019-09')) ajv = new Ajv2019(options);
-  else ajv = new Ajv2020(options);
-  return addFormats(ajv);
-}
-
-/** Ajv's own flag is `u`, which linear patterns always are; it tells patterns apart by their text. */
-function linearRegExp(pattern: string, flags: string) {
-  const regex = compileLinearRegex(pattern, flags.replace('u', ''));
-  return { test: regex.test, toString: () => `/${pattern}/${flags}` };
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** @param at JSON Pointer to `value` in the transformed event. */
@@ -91,8 +65,7 @@ export function issuesOf(
     if (validate(value)) return NONE;
   } catch (error) {
     // A schema that refers to itself, and a value too deep for it.
-    const message = error instanceof Error ? error.message : String(error);
-    return [{ path: at, keyword: 'failed', message: `could not be checked: ${message}` }];
+    return [{ path: at, keyword: 'failed', message: `could not be checked: ${messageOf(error)}` }];
   }
   return (validate.errors ?? []).slice(0, MAX_ISSUES).map((error) => toIssue(error, at));
 }
