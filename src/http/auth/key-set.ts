@@ -36,7 +36,7 @@ export class KeysUnavailable extends Error {
  */
 export interface KeySet {
   /**
-   * The key for this header; without an id the only one for its algorithm. `unknown`: none has
+   * The key for this header; without an id the only one of the set. `unknown`: none has
    * that id; `unfit`: it is not for that algorithm.
    * @throws KeysUnavailable when no keys could be fetched at all
    */
@@ -55,6 +55,7 @@ const PUBLIC_KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP']);
 
 interface Keys {
   readonly ids: ReadonlySet<string>;
+  readonly size: number;
   readonly resolve: ReturnType<typeof createLocalJWKSet>;
 }
 
@@ -132,7 +133,9 @@ export function createKeySet(options: KeySetOptions): KeySet {
 
   async function lookUp(header: JWSHeaderParameters): Promise<CryptoKey | 'unknown' | 'unfit'> {
     if (keys === undefined) return 'unknown';
-    const { ids, resolve } = keys;
+    const { ids, size, resolve } = keys;
+    // A token has to say which of several it means: the issuer may keep them apart for a reason.
+    if (header.kid === undefined && size > 1) return 'unknown';
     try {
       return await resolve(header);
     } catch (error) {
@@ -173,7 +176,7 @@ function parseKeySet(document: unknown): Keys {
   }
   const keys = [...usable.values()];
   const ids = new Set(keys.flatMap(({ kid }) => kid ?? []));
-  return { ids, resolve: createLocalJWKSet({ keys }) };
+  return { ids, size: keys.length, resolve: createLocalJWKSet({ keys }) };
 }
 
 function isUsable(value: unknown): value is JWK & { kty: string } {

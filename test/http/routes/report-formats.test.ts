@@ -276,6 +276,8 @@ describe('a stream of events', () => {
     const leaving = new AbortController();
     const answer = await report.get('?days=30', accept, leaving.signal);
     expect(answer.status).toBe(200);
+    // The heartbeat may come before the query is under way.
+    await vi.waitFor(() => expect(sandbox.requests.maxInFlight(QUERY)).toBe(1));
     leaving.abort();
     await vi.waitFor(() => expect(sandbox.requests.count(QUERY, 'aborted')).toBe(1));
     expect(sandbox.requests.count(QUERY)).toBe(1);

@@ -8,6 +8,7 @@ const away = new UpstreamError('away', {
   service: 'genesys',
   code: 'genesys_timeout',
   kind: 'retry',
+  timedOut: true,
 });
 const stopping = new BridgeError('stopping', { code: 'import_aborted', kind: 'retry' });
 
