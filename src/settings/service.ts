@@ -1,4 +1,4 @@
-import { group, integer, oneOf, text } from './kinds.ts';
+import { flag, group, integer, oneOf, text } from './kinds.ts';
 
 export const serviceSettings = group('Service', {
   PORT: integer(3000, [0, 65_535], 'HTTP port; 0 picks a free one'),
@@ -12,6 +12,10 @@ export const serviceSettings = group('Service', {
     'info',
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     'Least severe message to log',
+  ),
+  HOLD_EDITS_TO_EXAMPLES: flag(
+    true,
+    'An edit of a configuration file is taken over only when the examples beside it hold',
   ),
   SHUTDOWN_TIMEOUT_MS: integer(
     25_000,

@@ -5,6 +5,7 @@ import { createPermissionCheck } from '../attributes/definitions/permission-chec
 import { createRecordImporter } from '../attributes/import-records.ts';
 import { createMapMetrics } from '../attributes/map-metrics.ts';
 import { createRecordMapper } from '../attributes/map-records.ts';
+import { runMappingExamples } from '../attributes/mapping/mapping-examples.ts';
 import { parseMapping } from '../attributes/mapping/mapping-file.ts';
 import { createRecordConverters } from '../attributes/mapping/record-converter.ts';
 import { createUsageReports } from '../attributes/report/usage-reports.ts';
@@ -59,14 +60,17 @@ export async function openAttributes(
     cache: schemas,
     ttlMs: config.PERMISSION_CACHE_TTL_SECONDS * 1000,
   });
-  const mapping = await openConfigFile({
-    path: config.MAPPING_FILE,
-    setting: 'MAPPING_FILE',
-    code: 'invalid_mapping',
-    parse: (text) => parseMapping(text, limits),
-    log,
-    reporter: health.dependency('mapping-file', { required: false }),
-  });
+  const mapping = await openConfigFile(
+    {
+      path: config.MAPPING_FILE,
+      setting: 'MAPPING_FILE',
+      code: 'invalid_mapping',
+      parse: (text) => parseMapping(text, limits),
+      log,
+      reporter: health.dependency('mapping-file', { required: false }),
+    },
+    config.HOLD_EDITS_TO_EXAMPLES ? runMappingExamples : undefined,
+  );
   releasers.push('mapping file', () => mapping.stop());
   const ownAttributes = await readConfigFile({
     path: config.ATTRIBUTES_FILE,

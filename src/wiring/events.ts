@@ -42,6 +42,7 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
     schema,
     log,
     health,
+    holdToExamples: config.HOLD_EDITS_TO_EXAMPLES,
   });
   releasers.push('pipeline', () => pipeline.stop());
   const simulator = createSimulator({
@@ -181,6 +182,7 @@ function openSchema(
       log,
       reporter,
       fileReporter: health.dependency('event-schema-file', { required: false }),
+      holdToExamples: config.HOLD_EDITS_TO_EXAMPLES,
     });
   }
   return startRegistrySchema({

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type ExampleResult, parseExamples } from '../../lib/files/examples.ts';
+import { parseExamples } from '../../lib/files/examples.ts';
+import type { ExampleResult } from '../../lib/files/hold-to-examples.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
 import type { Mapping } from './mapping.ts';
 

@@ -12,7 +12,7 @@ import {
   runTransformExamples,
 } from '../../events/pipeline/pipeline-examples.ts';
 import { parseJson } from '../../lib/files/config-file.ts';
-import type { ExampleResult } from '../../lib/files/examples.ts';
+import { examplesFileOf, type RunExamples } from '../../lib/files/hold-to-examples.ts';
 import { readText } from '../../lib/files/read-text.ts';
 import type { Config, Environment } from '../../settings/load-config.ts';
 import { loadOfflineSettings } from '../offline-settings.ts';
@@ -106,11 +106,7 @@ interface Checked<T> {
 
 interface FileKind<T> {
   compile(this: void, text: string): T | Promise<T>;
-  runExamples?(
-    this: void,
-    compiled: T,
-    text: string,
-  ): readonly ExampleResult[] | Promise<readonly ExampleResult[]>;
+  readonly runExamples?: RunExamples<T>;
 }
 
 /** The file itself, then every example of the `.test.json` beside it. */
@@ -128,7 +124,7 @@ async function check<T>(
   const results: CheckResult[] = [{ area, subject: file, status: 'ok' }];
   if (kind.runExamples === undefined) return { compiled, results };
 
-  const examplesFile = file.replace(/\.[^./\\]+$/, '') + '.test.json';
+  const examplesFile = examplesFileOf(file);
   if (!existsSync(examplesFile)) {
     const message = 'no examples beside it';
     return {

@@ -6,8 +6,9 @@ import type { LiveFile } from '../../lib/files/live-file.ts';
 import type { Health } from '../../lib/health/health.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { SchemaMode } from './event-schema.ts';
-import { compileFilter } from './filter.ts';
+import { compileFilter, type EventFilter } from './filter.ts';
 import { createPipeline, type Pipeline, type Replaceable } from './pipeline.ts';
+import { runFilterExamples, runTransformExamples } from './pipeline-examples.ts';
 import { createSampleEvent } from './sample-event.ts';
 import type { EventSchemaSource, SchemaDefinition } from './schema-source.ts';
 import { compileTransform, type Transform } from './transform.ts';
@@ -21,6 +22,8 @@ export interface LivePipelineOptions {
   readonly log: Logger;
   /** Learns which versions are in use, and of broken edits. */
   readonly health?: Pick<Health, 'dependency'> | undefined;
+  /** Edits are taken over only when the examples beside the files hold. */
+  readonly holdToExamples?: boolean | undefined;
   /** How often the files are looked at, in milliseconds. Default 1000. */
   readonly pollMs?: number | undefined;
 }
@@ -54,24 +57,32 @@ export async function openPipeline(options: LivePipelineOptions): Promise<LivePi
   const shared = { log: options.log, pollMs: options.pollMs };
   // Not required: while an edit is broken the last good version works.
   const reporter = (name: string) => options.health?.dependency(name, { required: false });
-  const filterFile = await openConfigFile({
-    ...shared,
-    setting: 'EVENT_FILTER_FILE',
-    code: 'invalid_filter',
-    reporter: reporter('event-filter-file'),
-    path: options.filterFile,
-    parse: (text) => ({ text, stage: compileFilter(parseJson(text, 'invalid_filter')) }),
-  });
+  const filterFile = await openConfigFile<Source<EventFilter>>(
+    {
+      ...shared,
+      setting: 'EVENT_FILTER_FILE',
+      code: 'invalid_filter',
+      reporter: reporter('event-filter-file'),
+      path: options.filterFile,
+      parse: (text) => ({ text, stage: compileFilter(parseJson(text, 'invalid_filter')) }),
+    },
+    options.holdToExamples ? ({ stage }, text) => runFilterExamples(stage, text) : undefined,
+  );
   let expressionFile: LiveFile<Source<Transform>>;
   try {
-    expressionFile = await openConfigFile({
-      ...shared,
-      setting: 'EVENT_EXPRESSION_FILE',
-      code: 'invalid_expression',
-      reporter: reporter('event-expression-file'),
-      path: options.expressionFile,
-      parse: async (text) => ({ text, stage: await compileSafeTransform(text, limits) }),
-    });
+    expressionFile = await openConfigFile<Source<Transform>>(
+      {
+        ...shared,
+        setting: 'EVENT_EXPRESSION_FILE',
+        code: 'invalid_expression',
+        reporter: reporter('event-expression-file'),
+        path: options.expressionFile,
+        parse: async (text) => ({ text, stage: await compileSafeTransform(text, limits) }),
+      },
+      options.holdToExamples
+        ? ({ stage }, text) => runTransformExamples(stage, schema.current, text)
+        : undefined,
+    );
   } catch (error) {
     filterFile.stop();
     throw error;

@@ -1,4 +1,5 @@
 import { ConfigError, messageOf } from '../../errors.ts';
+import { holdToExamples, type RunExamples } from './hold-to-examples.ts';
 import { type LiveFile, type LiveFileOptions, openLiveFile } from './live-file.ts';
 import { readText } from './read-text.ts';
 
@@ -23,12 +24,15 @@ export async function readConfigFile<T>(file: ConfigFile<T>): Promise<T> {
  *
  * @throws ConfigError with the file's code and its name before each problem; with the setting when
  *   it cannot be read. Broken edits later have the name of the file too.
+ * @param examples an edit is taken over only when those beside the file hold.
  */
 export async function openConfigFile<T>(
-  file: ConfigFile<T> & Omit<LiveFileOptions<T>, keyof ConfigFile<T>>,
+  file: ConfigFile<T> & Omit<LiveFileOptions<T>, keyof ConfigFile<T> | 'accept'>,
+  examples?: RunExamples<T>,
 ): Promise<LiveFile<T>> {
   const parse = (text: string, version: string) => parsed(file, text, version);
-  return naming(file, () => openLiveFile({ ...file, parse }));
+  const accept = examples && ((value: T) => holdToExamples(value, file.path, examples));
+  return naming(file, () => openLiveFile({ ...file, accept, parse }));
 }
 
 async function naming<T>({ setting }: ConfigFile<unknown>, read: () => Promise<T>): Promise<T> {

@@ -2,14 +2,6 @@ import { ConfigError } from '../../errors.ts';
 import { isJsonObject, type JsonObject, kindOf } from '../json-object.ts';
 import { parseJson } from './config-file.ts';
 
-/** What became of one example beside a configuration file. */
-export interface ExampleResult {
-  readonly name: string;
-  readonly ok: boolean;
-  /** What was expected and what came, when it is not ok. */
-  readonly diff?: string;
-}
-
 /**
  * The list in a file of examples (`….test.json`).
  *

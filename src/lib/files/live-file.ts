@@ -9,6 +9,8 @@ export interface LiveFileOptions<T> {
   readonly path: string;
   /** Throws when the text is wrong; the message goes to the log as it is. */
   readonly parse: (text: string, version: string) => T | Promise<T>;
+  /** Asked before an edit is taken over; throws to refuse it. */
+  readonly accept?: ((value: T) => void | Promise<void>) | undefined;
   readonly log: Logger;
   /** How often the file is looked at, in milliseconds. Default 1000. */
   readonly pollMs?: number | undefined;
@@ -34,7 +36,7 @@ export interface LiveFile<T> {
 
 /** Loads the file for the first time. @throws what `parse` throws, or the error of reading it. */
 export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<LiveFile<T>> {
-  const { path, log, reporter } = options;
+  const { path, log, reporter, pollMs = 1000 } = options;
 
   async function load(): Promise<{ value: T; version: string }> {
     const text = await readText(path);
@@ -46,11 +48,13 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
   let lastError: Error | undefined;
   let failedText: string | undefined;
   let stopped = false;
+  let again: NodeJS.Timeout | undefined;
   reporter?.up(`version ${version}`);
 
   async function loadAgain(): Promise<boolean> {
     try {
       const next = await load();
+      if (next.version !== version) await options.accept?.(next.value);
       if (stopped) return false;
       lastError = undefined;
       failedText = undefined;
@@ -71,6 +75,9 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
           'Configuration file is broken: the last good version stays in use',
         );
       }
+      // What refuses it may lie in another file, whose edit is seen a moment later.
+      clearTimeout(again);
+      again = setTimeout(onPoll, pollMs).unref();
       return false;
     }
   }
@@ -81,7 +88,7 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
 
   // Polling sees what inotify misses: replaced symbolic links (Kubernetes) and network mounts.
   const onPoll = () => void reload();
-  watchFile(path, { interval: options.pollMs ?? 1000, persistent: false }, onPoll);
+  watchFile(path, { interval: pollMs, persistent: false }, onPoll);
 
   return {
     get current() {
@@ -96,6 +103,7 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
     reload,
     stop() {
       stopped = true;
+      clearTimeout(again);
       unwatchFile(path, onPoll);
     },
   };

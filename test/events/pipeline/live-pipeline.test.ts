@@ -14,7 +14,10 @@ const event = createSampleEvent(
   { uuid: () => eventId, now: () => new Date(0) },
 );
 
-async function open(files: Awaited<ReturnType<typeof copyConfiguration>>, pollMs = 20) {
+async function open(
+  files: Awaited<ReturnType<typeof copyConfiguration>>,
+  { pollMs = 20, holdToExamples = false } = {},
+) {
   const log = createLogger({ level: 'silent' });
   const health = createHealth();
   const schema = await openSchemaFile({
@@ -23,9 +26,10 @@ async function open(files: Awaited<ReturnType<typeof copyConfiguration>>, pollMs
     log,
     reporter: health.dependency('schema'),
     pollMs,
+    holdToExamples,
   });
   onTestFinished(async () => schema.stop());
-  const pipeline = await openPipeline({ ...files, limits, schema, log, pollMs });
+  const pipeline = await openPipeline({ ...files, limits, schema, log, pollMs, holdToExamples });
   onTestFinished(async () => pipeline.stop());
   return { pipeline, health };
 }
@@ -150,4 +154,56 @@ test.each([
   const failed = open(files);
   await expect(failed).rejects.toMatchObject({ name: 'ConfigError', code });
   await expect(failed).rejects.toThrow(files[file]);
+});
+
+describe('the examples beside the files', () => {
+  const byOwner = (text: string) => text.replace('payload.type,', '"voice",');
+
+  test('an edit that breaks one is not taken over, until edit or example is mended', async () => {
+    const files = await copyConfiguration({ examples: true });
+    const { pipeline } = await open(files, { holdToExamples: true });
+    const { filter } = pipeline.versions;
+    await writeFile(files.filterFile, '{"all": [{"path": "id", "equals": "other"}]}');
+    await vi.waitFor(() => expect(pipeline.problems).toHaveLength(1));
+    expect(pipeline.problems[0]).toMatch(/event-filter\.json: the example ".*" of .* fails/);
+    expect(pipeline.versions.filter).toBe(filter);
+    expect(pipeline.filter(event).matched).toBe(true);
+
+    await writeFile(files.filterFile.replace('.json', '.test.json'), '[]');
+    await vi.waitFor(() => expect(pipeline.versions.filter).not.toBe(filter));
+    expect(pipeline.problems).toEqual([]);
+  });
+
+  test('files that only fit together are taken over in any order', async () => {
+    for (const schemaFirst of [true, false]) {
+      const files = await copyConfiguration({ examples: true });
+      const { pipeline } = await open(files, { holdToExamples: true });
+      const before = pipeline.versions;
+      const schema = JSON.parse(await readFile(files.schemaFile, 'utf8')) as {
+        properties: { detail: { properties: Record<string, unknown> } };
+      };
+      schema.properties.detail.properties['type'] = { const: 'voice' };
+      const expression = byOwner(await readFile(files.expressionFile, 'utf8'));
+      const edits = [
+        () => writeFile(files.schemaFile, JSON.stringify(schema)),
+        () => writeFile(files.expressionFile, expression),
+      ];
+      for (const edit of schemaFirst ? edits : edits.toReversed()) await edit();
+      await writeFile(files.expressionFile.replace('.jsonata', '.test.json'), '[]');
+      await writeFile(files.schemaFile.replace('.json', '.test.json'), '[]');
+      await vi.waitFor(() => {
+        expect(pipeline.versions.schema).not.toBe(before.schema);
+        expect(pipeline.versions.expression).not.toBe(before.expression);
+      });
+      expect(pipeline.problems).toEqual([]);
+    }
+  });
+
+  test('switched off, every edit that compiles is taken over', async () => {
+    const files = await copyConfiguration({ examples: true });
+    const { pipeline } = await open(files);
+    const { filter } = pipeline.versions;
+    await writeFile(files.filterFile, '{"all": [{"path": "id", "equals": "other"}]}');
+    await vi.waitFor(() => expect(pipeline.versions.filter).not.toBe(filter));
+  });
 });
