@@ -1,3 +1,4 @@
+import { explainListenError } from './http/listen-error.ts';
 import type { Logger } from './lib/logger.ts';
 import { createReleasers } from './lib/releasers.ts';
 import type { Config } from './settings/load-config.ts';
@@ -32,7 +33,9 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
       const http = openHttp(shared, [...attributes.routes, ...events.routes], events.status);
       releasers.push('HTTP server', () => http.stop(config.SHUTDOWN_TIMEOUT_MS * CLOSE_SHARE));
       beginDrain = () => http.beginDrain();
-      const { port } = await http.start();
+      const { port } = await http.start().catch((error: unknown) => {
+        throw explainListenError(error, config.HOST, config.PORT);
+      });
       log.info({ host: config.HOST, port, worker: config.WORKER_ENABLED }, 'Listening');
 
       checkCredentials(shared, tokens, attributes.permissions);

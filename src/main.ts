@@ -26,9 +26,25 @@ const releasers = createReleasers();
 let environment: NodeJS.ProcessEnv = process.env;
 let banner: ((port: number) => string) | undefined;
 
-if (!hasGenesysCredentials(environment) && !isProduction(environment)) {
+try {
+  await startTrialWithoutCredentials();
+  if (process.argv.includes('--check')) await check();
+  else await serve();
+} catch (error) {
+  process.stderr.write(explain(error));
+  await releasers.release().catch(() => undefined);
+  process.exit(error instanceof ConfigError ? EXIT_BAD_CONFIGURATION : 1);
+}
+
+async function startTrialWithoutCredentials(): Promise<void> {
+  if (hasGenesysCredentials(environment) || isProduction(environment)) return;
   const { startForTrial } = await import('./sandbox/trial.ts');
-  const trial = await startForTrial(environment);
+  const trial = await startForTrial(environment).catch((error: unknown) => {
+    if (!(error instanceof Error && 'syscall' in error && error.syscall === 'mkdtemp')) throw error;
+    throw new ConfigError([`TMPDIR: no folder can be made there: ${error.message}`], {
+      cause: error,
+    });
+  });
   releasers.push('sandbox', () => trial.stop());
   // The AWS SDK reads its credentials from the process' environment and nowhere else.
   Object.assign(process.env, trial.environment);
@@ -36,41 +52,36 @@ if (!hasGenesysCredentials(environment) && !isProduction(environment)) {
   banner = (port) => trial.banner(port);
 }
 
-if (process.argv.includes('--check')) {
+async function check(): Promise<void> {
   const { checkAll } = await import('./cli/check/check-command.ts');
   const { checkRemote } = await import('./cli/check/reachability.ts');
   process.exitCode = await checkAll(environment, process.argv.slice(2), { checkRemote });
   await releasers.release();
-} else {
-  await serve();
 }
 
 async function serve(): Promise<void> {
-  try {
-    const config = loadConfig(environment);
-    const log = createLogger({ level: config.LOG_LEVEL });
-    const app = createApp(config, { log });
-    releasers.push('app', () => app.stop());
-    onSignals({
-      log,
-      timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
-      stop: () => releasers.release(),
-      toggleLogLevel: () => app.toggleDebugLog(),
-    });
-    const { port } = await app.start();
-    if (banner !== undefined) process.stdout.write(banner(port));
-  } catch (error) {
-    if (error instanceof ConfigError) {
-      process.stderr.write(
-        `The service cannot start like this (${error.code}):\n${error.problems.map((problem) => `  - ${problem}\n`).join('')}` +
-          'See docs/configuration.md or .env.example for every setting.\n',
-      );
-    } else {
-      process.stderr.write(
-        `Interaction Bridge could not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-      );
-    }
-    await releasers.release().catch(() => undefined);
-    process.exit(error instanceof ConfigError ? EXIT_BAD_CONFIGURATION : 1);
+  const config = loadConfig(environment);
+  const log = createLogger({ level: config.LOG_LEVEL });
+  const app = createApp(config, { log });
+  releasers.push('app', () => app.stop());
+  onSignals({
+    log,
+    timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+    stop: () => releasers.release(),
+    toggleLogLevel: () => app.toggleDebugLog(),
+  });
+  const { port } = await app.start();
+  if (banner !== undefined) process.stdout.write(banner(port));
+}
+
+function explain(error: unknown): string {
+  if (error instanceof ConfigError) {
+    const problems = error.problems.map((problem) => `  - ${problem}\n`).join('');
+    return (
+      `The service cannot start like this (${error.code}):\n${problems}` +
+      'See docs/configuration.md or .env.example for every setting.\n'
+    );
   }
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return `Interaction Bridge could not start: ${reason}\n`;
 }
