@@ -101,6 +101,7 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
     bucket,
     rateLimit: createRateLimit({ bucket, maxPauseMs: options.retry.budgetMs ?? 120_000, now }),
     metrics,
+    log,
     now,
   });
   let closed = false;

@@ -1,4 +1,5 @@
 import { UpstreamError } from '../errors.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { TokenBucket } from '../lib/token-bucket.ts';
 import type { ClientMetrics } from './client-metrics.ts';
 import { type CallFacts, noAnswer } from './failures.ts';
@@ -14,6 +15,7 @@ export interface ExchangeOptions {
   readonly bucket: TokenBucket;
   readonly rateLimit: RateLimit;
   readonly metrics: ClientMetrics;
+  readonly log: Pick<Logger, 'debug'>;
   readonly now: () => number;
 }
 
@@ -65,7 +67,7 @@ export interface Exchange {
 }
 
 export function createExchange(options: ExchangeOptions): Exchange {
-  const { base, tokens, bucket, rateLimit, metrics, now } = options;
+  const { base, tokens, bucket, rateLimit, metrics, log, now } = options;
 
   /** Counts the exchange, also when it fails or is cut off. */
   async function measured<A extends Heard>(
@@ -82,7 +84,9 @@ export function createExchange(options: ExchangeOptions): Exchange {
       if (error instanceof UpstreamError) status = error.code;
       throw error;
     } finally {
-      metrics.exchanged(operation, status, (now() - startedMs) / 1000);
+      const tookMs = now() - startedMs;
+      metrics.exchanged(operation, status, tookMs / 1000);
+      log.debug({ operation, status, tookMs }, 'Genesys call');
     }
   }
 

@@ -20,6 +20,7 @@ import { createEventSource } from '../genesys/reference/event-source.ts';
 import { deadLetterRoutes } from '../http/routes/dead-letter-routes.ts';
 import { simulateRoute } from '../http/routes/simulate/simulate-route.ts';
 import { workerRoutes } from '../http/routes/worker-routes.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { Config } from '../settings/load-config.ts';
 import { CLOSE_SHARE, type Shared } from './shared.ts';
 
@@ -29,7 +30,7 @@ const METRICS_SHARE = 0.1;
 /** Genesys events to the bus, and the simulation of it. */
 export async function openEvents(shared: Shared, client: GenesysClient) {
   const { config, log, health, registry, limits, releasers } = shared;
-  const aws = awsConnections(config);
+  const aws = awsConnections(config, log);
   const schema = await openSchema(shared, () => {
     const registryClient = createSchemaRegistry(aws.schemas);
     releasers.push('schema registry', () => registryClient.close());
@@ -151,13 +152,14 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
 }
 
 /** Where each AWS service is; its own address wins over the one for all. */
-export function awsConnections(config: Config) {
+export function awsConnections(config: Config, log?: Logger) {
   const at = (endpoint: string | undefined): AwsConnectionOptions => ({
     region: config.AWS_REGION,
     endpoint: endpoint ?? config.AWS_ENDPOINT_URL,
     maxSockets: config.PUBLISH_MAX_IN_FLIGHT,
     connectTimeoutMs: config.AWS_CONNECT_TIMEOUT_MS,
     requestTimeoutMs: config.AWS_REQUEST_TIMEOUT_MS,
+    log,
   });
   return {
     eventBridge: at(config.AWS_ENDPOINT_URL_EVENTBRIDGE),

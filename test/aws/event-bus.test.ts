@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { createEventBus, type EventBusOptions } from '../../src/aws/event-bridge.ts';
 import { UpstreamError } from '../../src/errors.ts';
 import type { BusEntry } from '../../src/events/ports.ts';
+import { createLogger } from '../../src/lib/logger.ts';
 import type { FaultRule } from '../../src/sandbox/faults.ts';
 import { type RunningAws, startAws, useTestCredentials, wayTo } from './aws-sandbox.ts';
 
@@ -376,4 +377,20 @@ describe('check', () => {
     await bus.put([entry()]);
     expect(sandbox.aws.busEvents).toMatchObject([{ bus: 'orders' }]);
   });
+});
+
+test('each call is logged at debug with its outcome and time, never with its payload', async () => {
+  const lines: string[] = [];
+  const log = createLogger({ level: 'debug', destination: { write: (l) => void lines.push(l) } });
+  const bus = busOn(sandbox.url, { log });
+  await bus.put([entry()]);
+  sandbox.faults.add({ target: 'aws.events.PutEvents', status: 503, times: 1 });
+  await failureOf(bus.put([entry()]));
+  const calls = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(calls).toMatchObject([
+    { operation: 'PutEvents', code: 'ok' },
+    { operation: 'PutEvents', code: 'eventbridge_unavailable' },
+  ]);
+  expect(calls.every(({ tookMs }) => typeof tookMs === 'number')).toBe(true);
+  expect(lines.join('')).not.toContain('i-1');
 });

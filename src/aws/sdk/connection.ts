@@ -1,4 +1,5 @@
 import type { HttpHandler } from '@smithy/core/protocols';
+import type { Logger } from '../../lib/logger.ts';
 import { onAbort } from '../../lib/on-abort.ts';
 import { type AwsCall, awsFailure } from './failure.ts';
 import { createHttpHandler } from './http-handler.ts';
@@ -14,6 +15,8 @@ export interface AwsConnectionOptions {
   readonly connectTimeoutMs: number;
   /** For a whole call: credentials, connection, every try and the answer's last byte. */
   readonly requestTimeoutMs: number;
+  /** Gets each call with its time. */
+  readonly log?: Pick<Logger, 'debug'> | undefined;
 }
 
 export interface AwsConnection {
@@ -42,6 +45,11 @@ export function createConnection(
     async call(call, signal, send) {
       signal?.throwIfAborted();
       const own = new AbortController();
+      const startedMs = performance.now();
+      const logEnd = (code: string) => {
+        const tookMs = Math.round(performance.now() - startedMs);
+        options.log?.debug({ ...call, code, tookMs }, 'AWS call');
+      };
       const { promise: interrupted, reject } = Promise.withResolvers<never>();
       const interrupt = (reason: unknown) => {
         own.abort(reason);
@@ -53,10 +61,14 @@ export function createConnection(
         interrupt(new DOMException(text, 'TimeoutError'));
       }, options.requestTimeoutMs);
       try {
-        return await Promise.race([send({ abortSignal: own.signal }), interrupted]);
+        const answer = await Promise.race([send({ abortSignal: own.signal }), interrupted]);
+        logEnd('ok');
+        return answer;
       } catch (error) {
         signal?.throwIfAborted();
-        throw awsFailure(error, call);
+        const failure = awsFailure(error, call);
+        logEnd(failure.code);
+        throw failure;
       } finally {
         clearTimeout(timer);
         forget();

@@ -27,7 +27,10 @@ export function createAvailability(options: AvailabilityOptions): Availability {
     down(thrown, consequence) {
       reporter.down(thrown);
       const nowMs = now();
-      if (sinceMs !== undefined && nowMs - loggedMs < repeatMs) return;
+      if (sinceMs !== undefined && nowMs - loggedMs < repeatMs) {
+        log.debug({ ...errorFacts(thrown), downForMs: nowMs - sinceMs }, `${what} failed again`);
+        return;
+      }
       sinceMs ??= nowMs;
       loggedMs = nowMs;
       log.warn(
