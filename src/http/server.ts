@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { createServer } from '../lib/node-http.ts';
 import { createExchanges } from './exchange.ts';
@@ -98,12 +99,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   // Answered by the application, which asks for the body only when it is wanted.
   server.on('checkContinue', app);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    const exchange = exchanges.on(socket);
-    if (
-      error.code === 'ECONNRESET' ||
-      !socket.writable ||
-      exchange?.response.headersSent === true
-    ) {
+    const answered = exchanges.on(socket)?.response.headersSent === true;
+    if (error.code === 'ECONNRESET' || !socket.writable || answered) {
       socket.destroy();
       return;
     }
@@ -140,18 +137,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   return {
     async start() {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject).listen(options.port, options.host, () => {
-          server.off('error', reject);
-          resolve();
-        });
-      });
+      const port = await listen(server, options);
       loop.start();
       watchdog.start();
-      const address = server.address();
-      return {
-        port: typeof address === 'object' && address !== null ? address.port : options.port,
-      };
+      return { port };
     },
     beginDrain() {
       draining = true;
@@ -161,4 +150,16 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return stopped;
     },
   };
+}
+
+/** @returns the port that was bound. */
+async function listen(server: Server, { host, port }: { host: string; port: number }) {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
 }

@@ -3,14 +3,18 @@ import { parseObject, Refusal } from './genesys/error-body.ts';
 import { type Call, json, type Operation, type Reply, type Service } from './operation.ts';
 import type { SandboxParts } from './parts.ts';
 
+type AddRoute = (
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  what: string,
+  /** What it returns is the answer's JSON; nothing is 204. */
+  handle: (call: Call) => unknown,
+) => void;
+
 /** `/_sandbox/`: look at what came in, and steer, from a shell or from a test in another process. */
 export function createAdminService(sandbox: SandboxParts): Service {
-  const { cloud, conversations, faults, organisation, records, requests, stream, traffic } =
-    sandbox;
-  const parseFaultRule = createFaultRuleParser();
   const routes = new Map<string, { what: string; operation: Operation }>();
-
-  function route(method: string, path: string, what: string, handle: (call: Call) => unknown) {
+  const route: AddRoute = (method, path, what, handle) => {
     const operation: Operation = {
       name: 'sandbox',
       internal: true,
@@ -25,11 +29,42 @@ export function createAdminService(sandbox: SandboxParts): Service {
       },
     };
     routes.set(`${method} /_sandbox${path}`, { what, operation });
-  }
+  };
 
   route('GET', '', 'this list', () =>
     Object.fromEntries(Array.from(routes, ([name, { what }]) => [name, what])),
   );
+  route('GET', '/requests', 'calls: counts and the last ones; ?limit=', (call) => ({
+    counts: sandbox.requests.counts(),
+    requests: last(sandbox.requests.last(), call),
+  }));
+  showGenesys(route, sandbox);
+  showAws(route, sandbox);
+  steerFaults(route, sandbox);
+  steerStream(route, sandbox);
+  steerAccess(route, sandbox);
+  route('POST', '/queues/:name', 'create a queue', (call) =>
+    sandbox.cloud.createQueue(lastSegment(call)),
+  );
+  route('DELETE', '/queues/:name', 'delete a queue', (call) =>
+    sandbox.cloud.deleteQueue(lastSegment(call)),
+  );
+  route('POST', '/reset', 'forget what came in, and every fault', () => sandbox.reset());
+
+  return {
+    route(request, path) {
+      if (path !== '/_sandbox' && !path.startsWith('/_sandbox/')) return undefined;
+      const trimmed = path.endsWith('/') ? path.slice(0, -1) : path;
+      const exact = routes.get(`${request.method} ${trimmed}`);
+      const parent = `${request.method} ${trimmed.slice(0, trimmed.lastIndexOf('/'))}`;
+      return (exact ?? routes.get(`${parent}/:id`) ?? routes.get(`${parent}/:name`))?.operation;
+    },
+    refuse: ({ status, message }) => json({ message }, status),
+  };
+}
+
+function showGenesys(route: AddRoute, sandbox: SandboxParts): void {
+  const { conversations, organisation, records, stream, traffic } = sandbox;
   route('GET', '/records', 'records written to Genesys; ?id= for one, ?limit=', (call) => {
     const id = query(call).get('id');
     if (id === null) {
@@ -48,10 +83,22 @@ export function createAdminService(sandbox: SandboxParts): Service {
     const now = Date.now();
     return { days, count: conversations.count(new Date(now - days * 86_400_000), new Date(now)) };
   });
-  route('GET', '/requests', 'calls: counts and the last ones; ?limit=', (call) => ({
-    counts: requests.counts(),
-    requests: last(requests.last(), call),
+  route('GET', '/stream', 'subscriptions, readers, events sent', () => ({
+    subscriptions: stream.subscriptions(),
+    clients: stream.clients(),
+    perSecond: traffic.perSecond() === Infinity ? 'max' : traffic.perSecond(),
+    sent: stream.sent(),
   }));
+  route('GET', '/stream/ids', 'ids of events sent; ?expectation=matching|other|invalid', (call) => {
+    const expectation = query(call).get('expectation') ?? 'matching';
+    if (expectation === 'matching' || expectation === 'other' || expectation === 'invalid') {
+      return [...stream.sentIds(expectation)];
+    }
+    throw new Refusal(400, 'expectation is matching, other or invalid.');
+  });
+}
+
+function showAws(route: AddRoute, { cloud }: SandboxParts): void {
   route('GET', '/events', 'events that the bus accepted; ?limit=', (call) => ({
     count: cloud.busEventCount(),
     events: last(cloud.busEvents, call),
@@ -67,19 +114,10 @@ export function createAdminService(sandbox: SandboxParts): Service {
     return { count: letters.length, letters: last(letters, call) };
   });
   route('GET', '/metrics', 'what CloudWatch got; ?limit=', (call) => last(cloud.metrics, call));
-  route('GET', '/stream', 'subscriptions, readers, events sent', () => ({
-    subscriptions: stream.subscriptions(),
-    clients: stream.clients(),
-    perSecond: traffic.perSecond() === Infinity ? 'max' : traffic.perSecond(),
-    sent: stream.sent(),
-  }));
-  route('GET', '/stream/ids', 'ids of events sent; ?expectation=matching|other|invalid', (call) => {
-    const expectation = query(call).get('expectation') ?? 'matching';
-    if (expectation === 'matching' || expectation === 'other' || expectation === 'invalid') {
-      return [...stream.sentIds(expectation)];
-    }
-    throw new Refusal(400, 'expectation is matching, other or invalid.');
-  });
+}
+
+function steerFaults(route: AddRoute, { faults }: SandboxParts): void {
+  const parseFaultRule = createFaultRuleParser();
   route('GET', '/faults', 'rules that are active', () => faults.list());
   route(
     'POST',
@@ -93,6 +131,9 @@ export function createAdminService(sandbox: SandboxParts): Service {
   route('DELETE', '/faults/:id', 'remove one rule', (call) => {
     if (!faults.remove(lastSegment(call))) throw new Refusal(404, 'There is no such rule.');
   });
+}
+
+function steerStream(route: AddRoute, { stream, traffic }: SandboxParts): void {
   route('POST', '/events/emit', 'send {"events": […], "lines": […]} on every stream', (call) => {
     const { events = [], lines = [] } = parseObject(call.body);
     if (!Array.isArray(events) || !Array.isArray(lines)) {
@@ -114,6 +155,10 @@ export function createAdminService(sandbox: SandboxParts): Service {
     const known = stream.deleteSubscription(lastSegment(call));
     if (!known) throw new Refusal(404, 'There is no such subscription.');
   });
+}
+
+/** Tokens, permissions and the rate limit of Genesys. */
+function steerAccess(route: AddRoute, sandbox: SandboxParts): void {
   route('POST', '/tokens/revoke', 'all tokens are worth nothing from now on', () =>
     sandbox.tokens.revokeAll(),
   );
@@ -137,22 +182,6 @@ export function createAdminService(sandbox: SandboxParts): Service {
       sandbox.rateLimit.set(perMinute);
     },
   );
-  route('POST', '/queues/:name', 'create a queue', (call) => cloud.createQueue(lastSegment(call)));
-  route('DELETE', '/queues/:name', 'delete a queue', (call) =>
-    cloud.deleteQueue(lastSegment(call)),
-  );
-  route('POST', '/reset', 'forget what came in, and every fault', () => sandbox.reset());
-
-  return {
-    route(request, path) {
-      if (path !== '/_sandbox' && !path.startsWith('/_sandbox/')) return undefined;
-      const trimmed = path.endsWith('/') ? path.slice(0, -1) : path;
-      const exact = routes.get(`${request.method} ${trimmed}`);
-      const parent = `${request.method} ${trimmed.slice(0, trimmed.lastIndexOf('/'))}`;
-      return (exact ?? routes.get(`${parent}/:id`) ?? routes.get(`${parent}/:name`))?.operation;
-    },
-    refuse: ({ status, message }) => json({ message }, status),
-  };
 }
 
 function query(call: Call): URLSearchParams {

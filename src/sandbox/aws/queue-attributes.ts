@@ -15,6 +15,19 @@ const QUEUE_ATTRIBUTES: ReadonlySet<string> = new Set([
   ...'KmsMasterKeyId KmsDataKeyReusePeriodSeconds SqsManagedSseEnabled'.split(' '),
 ]);
 
+/** What a queue has that nobody configured. */
+export function defaultAttributes(isFifo: boolean): Record<string, string> {
+  return {
+    VisibilityTimeout: '30',
+    MaximumMessageSize: '1048576',
+    MessageRetentionPeriod: '345600',
+    DelaySeconds: '0',
+    ReceiveMessageWaitTimeSeconds: '0',
+    SqsManagedSseEnabled: 'true',
+    ...(isFifo ? { FifoQueue: 'true', ContentBasedDeduplication: 'false' } : {}),
+  };
+}
+
 /** Names that somebody asks for. */
 export function checkNames(names: readonly string[]): void {
   const unknown = names.find((name) => !QUEUE_ATTRIBUTES.has(name));

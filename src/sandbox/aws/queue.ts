@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { JsonObject } from './answers.ts';
+import { createDeduplication } from './deduplication.ts';
 import { attributesMd5, md5 } from './message-digest.ts';
 import {
   invalidValue,
@@ -7,8 +8,7 @@ import {
   type OutgoingMessage,
   sqsRefusal,
 } from './message-rules.ts';
-
-const DEDUPLICATION_MS = 300_000;
+import { defaultAttributes } from './queue-attributes.ts';
 
 export interface StoredMessage extends OutgoingMessage {
   readonly messageId: string;
@@ -42,18 +42,9 @@ export function createQueue(options: QueueOptions) {
   const isFifo = name.endsWith('.fifo');
   const createdAt = now();
   const messages = new Map<string, StoredMessage>();
-  const sentOnce = new Map<string, { message: StoredMessage; until: number }>();
+  const deduplication = createDeduplication<StoredMessage>();
   let lastSequence = 0;
-  let settings: Record<string, string> = {
-    VisibilityTimeout: '30',
-    MaximumMessageSize: '1048576',
-    MessageRetentionPeriod: '345600',
-    DelaySeconds: '0',
-    ReceiveMessageWaitTimeSeconds: '0',
-    SqsManagedSseEnabled: 'true',
-    ...(isFifo ? { FifoQueue: 'true', ContentBasedDeduplication: 'false' } : {}),
-    ...options.attributes,
-  };
+  let settings = { ...defaultAttributes(isFifo), ...options.attributes };
 
   function rules(): MessageRules {
     return {
@@ -65,36 +56,21 @@ export function createQueue(options: QueueOptions) {
 
   function send(outgoing: OutgoingMessage): StoredMessage {
     const sentAt = now();
-    const { body, attributes } = outgoing;
-    for (const [id, { until }] of sentOnce) {
-      if (until > sentAt) break;
-      sentOnce.delete(id);
-    }
     const deduplicationId = isFifo
-      ? (outgoing.deduplicationId ?? createHash('sha256').update(body).digest('hex'))
+      ? (outgoing.deduplicationId ?? createHash('sha256').update(outgoing.body).digest('hex'))
       : undefined;
-    const before = deduplicationId === undefined ? undefined : sentOnce.get(deduplicationId);
-    if (before !== undefined) return before.message;
+    const before = deduplication.find(deduplicationId, sentAt);
+    if (before !== undefined) return before;
 
     lastSequence += 1;
-    const delaySeconds = outgoing.delaySeconds ?? Number(settings['DelaySeconds']);
-    const message: StoredMessage = {
-      ...outgoing,
+    const message = storedMessage(outgoing, {
       deduplicationId,
-      messageId: randomUUID(),
-      bodyMd5: md5(body),
-      attributesMd5: Object.keys(attributes).length === 0 ? undefined : attributesMd5(attributes),
       sequenceNumber: isFifo ? String(lastSequence).padStart(20, '1') : undefined,
       sentAt,
-      visibleAt: sentAt + delaySeconds * 1000,
-      receiveCount: 0,
-      firstReceivedAt: undefined,
-      receipt: undefined,
-    };
+      delaySeconds: outgoing.delaySeconds ?? Number(settings['DelaySeconds']),
+    });
     messages.set(message.messageId, message);
-    if (deduplicationId !== undefined) {
-      sentOnce.set(deduplicationId, { message, until: sentAt + DEDUPLICATION_MS });
-    }
+    deduplication.remember(deduplicationId, message, sentAt);
     const [oldest] = messages.keys();
     if (messages.size > options.keepMessages && oldest !== undefined) messages.delete(oldest);
     return message;
@@ -116,19 +92,10 @@ export function createQueue(options: QueueOptions) {
       message.visibleAt = at + visibilitySeconds * 1000;
       message.receiveCount += 1;
       message.firstReceivedAt ??= at;
-      message.receipt = Buffer.from(`${message.messageId} ${randomUUID()}`).toString('base64');
+      message.receipt = receiptOf(message.messageId);
       received.push(message);
     }
     return received;
-  }
-
-  function find(receipt: string): StoredMessage | undefined {
-    const [messageId = '', nonce] = Buffer.from(receipt, 'base64').toString().split(' ');
-    if (nonce === undefined) {
-      const text = `The input receipt handle "${receipt}" is not a valid receipt handle.`;
-      throw sqsRefusal('ReceiptHandleIsInvalid', text);
-    }
-    return messages.get(messageId);
   }
 
   return {
@@ -139,7 +106,7 @@ export function createQueue(options: QueueOptions) {
 
     /** Deleting twice is fine; on a FIFO queue the receipt must still hold. */
     delete(receipt: string): void {
-      const message = find(receipt);
+      const message = messages.get(messageIdOf(receipt));
       if (message === undefined) return;
       if (isFifo && (message.receipt !== receipt || message.visibleAt <= now())) {
         throw invalidValue(receipt, 'ReceiptHandle', 'The receipt handle has expired.');
@@ -152,7 +119,7 @@ export function createQueue(options: QueueOptions) {
         const reason = 'VisibilityTimeout must be an integer between 0 and 43200.';
         throw invalidValue(seconds, 'VisibilityTimeout', reason);
       }
-      const message = find(receipt);
+      const message = messages.get(messageIdOf(receipt));
       // The time may be over, as long as nobody else has the message meanwhile.
       if (message === undefined || message.receipt !== receipt) {
         const text = `Value ${receipt} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.`;
@@ -166,19 +133,10 @@ export function createQueue(options: QueueOptions) {
     },
 
     attributes(): JsonObject {
-      const at = now();
-      let [visible, hidden, delayed] = [0, 0, 0];
-      for (const { visibleAt, receiveCount } of messages.values()) {
-        if (visibleAt <= at) visible += 1;
-        else if (receiveCount === 0) delayed += 1;
-        else hidden += 1;
-      }
       return {
         ...settings,
         QueueArn: options.arn,
-        ApproximateNumberOfMessages: String(visible),
-        ApproximateNumberOfMessagesNotVisible: String(hidden),
-        ApproximateNumberOfMessagesDelayed: String(delayed),
+        ...counts(messages.values(), now()),
         CreatedTimestamp: String(Math.floor(createdAt / 1000)),
         LastModifiedTimestamp: String(Math.floor(createdAt / 1000)),
       };
@@ -188,7 +146,53 @@ export function createQueue(options: QueueOptions) {
     messages: () => [...messages.values()],
     purge(): void {
       messages.clear();
-      sentOnce.clear();
+      deduplication.clear();
     },
+  };
+}
+
+function storedMessage(
+  outgoing: OutgoingMessage,
+  sent: Pick<StoredMessage, 'deduplicationId' | 'sequenceNumber' | 'sentAt'> & {
+    readonly delaySeconds: number;
+  },
+): StoredMessage {
+  const { body, attributes } = outgoing;
+  return {
+    ...outgoing,
+    ...sent,
+    messageId: randomUUID(),
+    bodyMd5: md5(body),
+    attributesMd5: Object.keys(attributes).length === 0 ? undefined : attributesMd5(attributes),
+    visibleAt: sent.sentAt + sent.delaySeconds * 1000,
+    receiveCount: 0,
+    firstReceivedAt: undefined,
+    receipt: undefined,
+  };
+}
+
+/** Another one each time that a message is received. */
+function receiptOf(messageId: string): string {
+  return Buffer.from(`${messageId} ${randomUUID()}`).toString('base64');
+}
+
+function messageIdOf(receipt: string): string {
+  const [messageId = '', nonce] = Buffer.from(receipt, 'base64').toString().split(' ');
+  if (nonce !== undefined) return messageId;
+  const text = `The input receipt handle "${receipt}" is not a valid receipt handle.`;
+  throw sqsRefusal('ReceiptHandleIsInvalid', text);
+}
+
+function counts(messages: Iterable<StoredMessage>, at: number): JsonObject {
+  let [visible, hidden, delayed] = [0, 0, 0];
+  for (const { visibleAt, receiveCount } of messages) {
+    if (visibleAt <= at) visible += 1;
+    else if (receiveCount === 0) delayed += 1;
+    else hidden += 1;
+  }
+  return {
+    ApproximateNumberOfMessages: String(visible),
+    ApproximateNumberOfMessagesNotVisible: String(hidden),
+    ApproximateNumberOfMessagesDelayed: String(delayed),
   };
 }

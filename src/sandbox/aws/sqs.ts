@@ -12,13 +12,13 @@ import {
   attributesOf,
   bytesOf,
   checkFifoBatch,
-  invalid,
   invalidValue,
   readMessage,
   sqsRefusal,
 } from './message-rules.ts';
-import { createQueue, type Queue, type StoredMessage } from './queue.ts';
+import type { Queue, StoredMessage } from './queue.ts';
 import { checkChange, checkNames } from './queue-attributes.ts';
+import { createQueues, type Queues, type QueuesOptions } from './queues.ts';
 import { receivedMessage } from './received-message.ts';
 
 const MAX_BATCH = 10;
@@ -35,63 +35,38 @@ export interface SandboxSqs {
   purge(): void;
 }
 
-export interface SandboxSqsOptions {
-  readonly region: string;
-  readonly account: string;
-  readonly keepMessages: number;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
+/** SQS, JSON 1.0 (`AmazonSQS.<operation>`). */
+export function createSqs(options: QueuesOptions): SandboxSqs {
+  const queues = createQueues(options);
+  return {
+    operations: {
+      ...queueOperations(queues, options.account),
+      ...sendOperations(queues),
+      ...receiveOperations(queues),
+    },
+    create: (name) => queues.create(name),
+    delete: (name) => queues.delete(name),
+    find: (name) => queues.find(name),
+    purge: () => queues.purge(),
+  };
 }
 
-/** SQS, JSON 1.0 (`AmazonSQS.<operation>`). */
-export function createSqs(options: SandboxSqsOptions): SandboxSqs {
-  const { account } = options;
-  const queues = new Map<string, Queue>();
-
-  function create(name: string, attributes: Readonly<Record<string, string>> = {}): void {
-    if (queues.has(name)) return;
-    if (
-      !/^[\w-]{1,80}(?:\.fifo)?$/.test(name) ||
-      (attributes['FifoQueue'] ?? String(name.endsWith('.fifo'))) !== String(name.endsWith('.fifo'))
-    ) {
-      throw invalid(
-        'Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length; the name of a FIFO queue ends with .fifo',
-      );
-    }
-    const arn = `arn:aws:sqs:${options.region}:${account}:${name}`;
-    const { keepMessages, now } = options;
-    queues.set(name, createQueue({ name, arn, attributes, keepMessages, now }));
-  }
-
-  function queueOf(input: JsonObject): Queue {
-    const url = textOf(input, 'QueueUrl') ?? '';
-    return existing(url.slice(url.lastIndexOf('/') + 1));
-  }
-
-  function existing(name: string): Queue {
-    const queue = queues.get(name);
-    if (queue !== undefined) return queue;
-    throw sqsRefusal(
-      'QueueDoesNotExist',
-      'The specified queue does not exist.',
-      'AWS.SimpleQueueService.NonExistentQueue',
-    );
-  }
-
-  const operations: Record<string, AwsOperation> = {
+/** To make queues, find, configure and empty them. */
+function queueOperations(queues: Queues, account: string): Record<string, AwsOperation> {
+  return {
     CreateQueue(input, call) {
       const name = textOf(input, 'QueueName') ?? '';
-      create(name, texts(input['Attributes']));
+      queues.create(name, texts(input['Attributes']));
       return { QueueUrl: `${call.origin}/${account}/${name}` };
     },
 
     DeleteQueue(input) {
-      queues.delete(queueOf(input).name);
+      queues.delete(queues.of(input).name);
       return {};
     },
 
     GetQueueUrl(input, call) {
-      const { name } = existing(textOf(input, 'QueueName') ?? '');
+      const { name } = queues.named(textOf(input, 'QueueName') ?? '');
       return { QueueUrl: `${call.origin}/${account}/${name}` };
     },
 
@@ -99,13 +74,13 @@ export function createSqs(options: SandboxSqsOptions): SandboxSqs {
       const asked = input['AttributeNames'];
       const names: string[] = Array.isArray(asked) ? asked.map(String) : [];
       checkNames(names.filter((name) => name !== 'All'));
-      const all = Object.entries(queueOf(input).attributes());
+      const all = Object.entries(queues.of(input).attributes());
       const found = all.filter(([name]) => names.includes('All') || names.includes(name));
       return { Attributes: Object.fromEntries(found) };
     },
 
     SetQueueAttributes(input) {
-      const queue = queueOf(input);
+      const queue = queues.of(input);
       const attributes = texts(input['Attributes']);
       checkChange(Object.keys(attributes), queue.rules().isFifo);
       queue.configure(attributes);
@@ -113,18 +88,22 @@ export function createSqs(options: SandboxSqsOptions): SandboxSqs {
     },
 
     PurgeQueue(input) {
-      queueOf(input).purge();
+      queues.of(input).purge();
       return {};
     },
+  };
+}
 
+function sendOperations(queues: Queues): Record<string, AwsOperation> {
+  return {
     SendMessage(input) {
-      const queue = queueOf(input);
+      const queue = queues.of(input);
       const message = queue.send(readMessage(input, queue.rules()));
       return sent(message);
     },
 
     SendMessageBatch(input, call) {
-      const queue = queueOf(input);
+      const queue = queues.of(input);
       const entries = batchOf(input);
       checkFifoBatch(entries, queue.rules());
       const bytes = entries.reduce(
@@ -137,9 +116,14 @@ export function createSqs(options: SandboxSqsOptions): SandboxSqs {
       }
       return eachOf(entries, call, (entry) => sent(queue.send(readMessage(entry, queue.rules()))));
     },
+  };
+}
 
+/** To take messages, keep them longer or give them back, and delete them. */
+function receiveOperations(queues: Queues): Record<string, AwsOperation> {
+  return {
     async ReceiveMessage(input, call) {
-      const queue = queueOf(input);
+      const queue = queues.of(input);
       const max = integer(input, 'MaxNumberOfMessages', 1, 10) ?? 1;
       const visibilitySeconds = integer(input, 'VisibilityTimeout', 0, 43_200);
       const defaultWait = Number(queue.attributes()['ReceiveMessageWaitTimeSeconds']);
@@ -155,12 +139,12 @@ export function createSqs(options: SandboxSqsOptions): SandboxSqs {
     },
 
     DeleteMessage(input) {
-      queueOf(input).delete(textOf(input, 'ReceiptHandle') ?? '');
+      queues.of(input).delete(textOf(input, 'ReceiptHandle') ?? '');
       return {};
     },
 
     DeleteMessageBatch(input, call) {
-      const queue = queueOf(input);
+      const queue = queues.of(input);
       return eachOf(batchOf(input), call, (entry) => {
         queue.delete(textOf(entry, 'ReceiptHandle') ?? '');
         return {};
@@ -169,27 +153,17 @@ export function createSqs(options: SandboxSqsOptions): SandboxSqs {
 
     ChangeMessageVisibility(input) {
       const receipt = textOf(input, 'ReceiptHandle') ?? '';
-      queueOf(input).changeVisibility(receipt, Number(input['VisibilityTimeout']));
+      queues.of(input).changeVisibility(receipt, Number(input['VisibilityTimeout']));
       return {};
     },
 
     ChangeMessageVisibilityBatch(input, call) {
-      const queue = queueOf(input);
+      const queue = queues.of(input);
       return eachOf(batchOf(input), call, (entry) => {
         const receipt = textOf(entry, 'ReceiptHandle') ?? '';
         queue.changeVisibility(receipt, Number(entry['VisibilityTimeout'] ?? 30));
         return {};
       });
-    },
-  };
-
-  return {
-    operations,
-    create: (name) => create(name),
-    delete: (name) => void queues.delete(name),
-    find: (name) => queues.get(name),
-    purge() {
-      for (const queue of queues.values()) queue.purge();
     },
   };
 }

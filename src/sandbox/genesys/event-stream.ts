@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Faults } from '../faults.ts';
-import { createIdList } from '../id-list.ts';
 import { type Call, json, type Reply } from '../operation.ts';
 import { parseObject, Refusal } from './error-body.ts';
 import { createEventBuffer, type EventBuffer } from './event-buffer.ts';
 import { batchOf, type EventBatch, type Expectation } from './interactions.ts';
+import { createSentCount, type Sent } from './sent-count.ts';
 import { createStreamClient, type StreamClient } from './stream-client.ts';
 
 export interface EventStreamOptions {
@@ -22,19 +22,6 @@ export interface EventStreamOptions {
   readonly keepSentIds: number;
 }
 
-/** What left for the network, duplicates on purpose not included. */
-export interface Sent {
-  readonly events: number;
-  readonly matching: number;
-  readonly other: number;
-  readonly invalid: number;
-  readonly bytes: number;
-  /** Sent again after a reconnect. */
-  readonly duplicates: number;
-  /** Given up because the buffer was full. */
-  readonly dropped: number;
-}
-
 /**
  * Subscriptions and their streams. Every connection of a subscription gets every event. Events are
  * counted as sent when the operating system took them; TCP's back-pressure stops the traffic.
@@ -47,7 +34,7 @@ export interface EventStream {
   /** Hands a generated batch to every subscription. */
   deliver(batch: EventBatch): void;
   /** Whether there is a subscription at all, somebody reads, and nobody is held back. */
-  demand(): 'none' | 'buffered' | 'read' | 'blocked';
+  demand(): Demand;
   sent(): Sent;
   /** Ids of what was sent, in that order; a duplicate on purpose is not repeated here. */
   sentIds(expectation: Expectation): Iterable<string>;
@@ -65,6 +52,8 @@ export interface EventStream {
   onDemand: () => void;
 }
 
+type Demand = 'none' | 'buffered' | 'read' | 'blocked';
+
 interface Subscription {
   readonly clients: Set<StreamClient>;
   /** What nobody has read. */
@@ -74,45 +63,24 @@ interface Subscription {
 }
 
 const MAX_SUBSCRIPTIONS = 1000;
-const NOTHING_SENT: Sent = {
-  events: 0,
-  matching: 0,
-  other: 0,
-  invalid: 0,
-  bytes: 0,
-  duplicates: 0,
-  dropped: 0,
-};
 
 export function createEventStream(options: EventStreamOptions): EventStream {
   const { faults, random } = options;
   const subscriptions = new Map<string, Subscription>();
   /** Emitted before anybody subscribed. */
   let early = createEventBuffer(options.bufferEvents);
-  let sent = { ...NOTHING_SENT };
-  const ids = { matching: createIdList(), other: createIdList(), invalid: createIdList() };
+  const sent = createSentCount(options.keepSentIds);
 
   const keepAlive = setInterval(() => {
     for (const { clients } of subscriptions.values()) for (const c of clients) c.keepAlive();
   }, options.keepAliveMs);
   keepAlive.unref();
 
-  function count(batch: EventBatch): void {
-    sent.events += batch.events;
-    sent.bytes += batch.bytes.length;
-    for (const expectation of ['matching', 'other', 'invalid'] as const) {
-      sent[expectation] += batch.counts[expectation];
-      for (const id of batch.ids[expectation]) {
-        if (ids[expectation].length < options.keepSentIds) ids[expectation].add(id);
-      }
-    }
-  }
-
   function deliverTo(subscription: Subscription, batch: EventBatch): void {
     let taken = false;
     for (const client of subscription.clients) taken = client.send(batch) || taken;
     if (!taken) {
-      sent.dropped += subscription.backlog.push(batch);
+      sent.dropped(subscription.backlog.push(batch));
     } else if (options.duplicatesAfterReconnect > 0) {
       subscription.recent.push(batch);
     }
@@ -122,20 +90,11 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     onDemand: () => undefined,
 
     create(call) {
-      const { id, name, resourceTypes, eventTypes } = parseObject(call.body);
-      if (typeof name !== 'string' || name === '') throw new Refusal(400, 'name is required.');
-      for (const [field, list] of Object.entries({ resourceTypes, eventTypes })) {
-        if (Array.isArray(list) && list.length > 0) continue;
-        throw new Refusal(400, `${field} has to be a list with at least one entry.`);
-      }
-      if (id !== undefined && (typeof id !== 'string' || !/^[\w.-]{1,128}$/.test(id))) {
-        throw new Refusal(400, 'id has to be 1 to 128 letters, digits, dots, dashes.');
-      }
-      const chosen = id ?? randomUUID();
-      if (!subscriptions.has(chosen)) {
+      const { id, name } = readSubscription(call);
+      if (!subscriptions.has(id)) {
         if (subscriptions.size >= MAX_SUBSCRIPTIONS)
           throw new Refusal(400, 'Too many subscriptions.');
-        subscriptions.set(chosen, {
+        subscriptions.set(id, {
           clients: new Set(),
           backlog: early,
           recent: createEventBuffer(options.duplicatesAfterReconnect),
@@ -143,7 +102,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
         early = createEventBuffer(options.bufferEvents);
         stream.onDemand();
       }
-      return json({ id: chosen, name });
+      return json({ id, name });
     },
 
     open(call) {
@@ -164,9 +123,9 @@ export function createEventStream(options: EventStreamOptions): EventStream {
             awkwardShare: options.awkwardShare,
             onFlushed(batch) {
               if (again.includes(batch)) {
-                sent.duplicates += batch.events;
+                sent.again(batch);
                 again = again.filter((other) => other !== batch);
-              } else count(batch);
+              } else sent.first(batch);
             },
             onDrain: () => stream.onDemand(),
           });
@@ -181,7 +140,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
 
     emit(items) {
       if (subscriptions.size === 0) {
-        for (const item of items) sent.dropped += early.push(batchOf([item]));
+        for (const item of items) sent.dropped(early.push(batchOf([item])));
         return;
       }
       // One batch each, so that every event counts as sent on its own.
@@ -190,20 +149,10 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     deliver(batch) {
       for (const subscription of subscriptions.values()) deliverTo(subscription, batch);
     },
-    demand() {
-      let demand: 'none' | 'buffered' | 'read' = 'none';
-      for (const { clients } of subscriptions.values()) {
-        if (demand === 'none') demand = 'buffered';
-        for (const client of clients) {
-          if (client.isBlocked()) return 'blocked';
-          if (client.isOpen()) demand = 'read';
-        }
-      }
-      return demand;
-    },
-    sent: () => ({ ...sent }),
-    sentIds: (expectation) => ids[expectation],
-    remembers: () => Object.values(ids).some(({ length }) => length < options.keepSentIds),
+    demand: () => demandOf(subscriptions.values()),
+    sent: sent.total,
+    sentIds: sent.ids,
+    remembers: sent.remembers,
     clients: () => [...subscriptions.values()].reduce((sum, { clients }) => sum + clients.size, 0),
     subscriptions: () => [...subscriptions.keys()],
     deleteSubscription(id) {
@@ -215,8 +164,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     },
     reset() {
       early.drain();
-      sent = { ...NOTHING_SENT };
-      for (const list of Object.values(ids)) list.clear();
+      sent.clear();
       for (const subscription of subscriptions.values()) {
         subscription.backlog.drain();
         subscription.recent.drain();
@@ -228,4 +176,30 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     },
   };
   return stream;
+}
+
+function demandOf(subscriptions: Iterable<Subscription>): Demand {
+  let demand: Demand = 'none';
+  for (const { clients } of subscriptions) {
+    if (demand === 'none') demand = 'buffered';
+    for (const client of clients) {
+      if (client.isBlocked()) return 'blocked';
+      if (client.isOpen()) demand = 'read';
+    }
+  }
+  return demand;
+}
+
+/** The subscription that a request asks for, under an id of its choice or a new one. */
+function readSubscription(call: Call): { readonly id: string; readonly name: string } {
+  const { id = randomUUID(), name, resourceTypes, eventTypes } = parseObject(call.body);
+  if (typeof name !== 'string' || name === '') throw new Refusal(400, 'name is required.');
+  for (const [field, list] of Object.entries({ resourceTypes, eventTypes })) {
+    if (Array.isArray(list) && list.length > 0) continue;
+    throw new Refusal(400, `${field} has to be a list with at least one entry.`);
+  }
+  if (typeof id !== 'string' || !/^[\w.-]{1,128}$/.test(id)) {
+    throw new Refusal(400, 'id has to be 1 to 128 letters, digits, dots, dashes.');
+  }
+  return { id, name };
 }
