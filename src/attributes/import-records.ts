@@ -14,6 +14,7 @@ import type {
   SkippedAttribute,
 } from './mapping/record-converter.ts';
 import { createRecordFates, isClean, type RecordCounts, type RunOutcome } from './record-fates.ts';
+import type { FateLine } from './unlisted-lines.ts';
 import type { Settled, Upserter } from './upsert/upsert.ts';
 
 export interface ImportRequest {
@@ -24,11 +25,20 @@ export interface ImportRequest {
   readonly log: Logger;
 }
 
+/** What is known so far; may be left out where nobody reads. */
+export interface ProgressLine {
+  readonly progress: Readonly<
+    Record<'read' | 'written' | 'rejected' | 'failed' | 'elapsedMs', number>
+  >;
+}
+
+export type ImportLine = FateLine | ProgressLine;
+
 /** Where the lines of the answer go. */
 export interface ImportOutput {
   /** Takes lines at once; never throws, also when nobody reads any more. */
-  write(lines: readonly object[]): void;
-  /** Resolves when the other side has read enough; rejects when the signal aborts. */
+  write(lines: readonly ImportLine[]): void;
+  /** Resolves when the other side has read enough, or does not read; rejects when the signal aborts. */
   drained(): Promise<void>;
 }
 
@@ -98,7 +108,7 @@ async function runImport(
 
   function onSettled(settled: readonly Settled[]): void {
     fates.settle(settled);
-    const lines: object[] = [];
+    const lines: ImportLine[] = [];
     let isBatch = false;
     for (const { position: line, id, fate } of settled) {
       if (fate.fate === 'superseded') {
@@ -118,7 +128,7 @@ async function runImport(
   }
 
   async function take(lines: readonly JsonLine[]): Promise<void> {
-    const rejections: object[] = [];
+    const rejections: FateLine[] = [];
     try {
       for (const given of lines) {
         const { line } = given;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Request, RequestHandler, Response } from 'express';
 import type { JsonBodyReader } from './body/json-body.ts';
 import { parseJson } from './body/json-guard.ts';
@@ -32,15 +33,23 @@ export function createOperation(options: {
       }
       const type = acceptedType(request, accepted);
       if (type !== JSON_TYPE || checkBody === undefined) {
-        exchanges.of(request).streaming = true;
+        const exchange = exchanges.of(request);
+        exchange.streaming = true;
         askForBody(request, response);
-        return undefined;
+        if (route.bodyOptional === true || (await hasBegun(request, exchange.abort.signal))) {
+          return undefined;
+        }
+        throw bodyMissing();
       }
       const bytes = await bodies.read(request, response, () => askForBody(request, response));
       if (bytes.length > 0) return bytes;
     }
     if (checkBody === undefined || route.bodyOptional === true) return undefined;
-    throw new Problem(
+    throw bodyMissing();
+  }
+
+  function bodyMissing(): Problem {
+    return new Problem(
       400,
       'body_missing',
       `The body is empty; this route needs one of type ${accepted.join(' or ')}.`,
@@ -72,6 +81,17 @@ export function createOperation(options: {
     });
     if (answer !== undefined) writeAnswer(response, answer);
   };
+}
+
+/** Waits for the first byte of a body; false when it ends without one. */
+async function hasBegun(request: Request, signal: AbortSignal): Promise<boolean> {
+  while (request.readableLength === 0 && !request.complete) {
+    await once(request, 'readable', { signal }).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw error;
+    });
+  }
+  return request.readableLength > 0;
 }
 
 const JSON_TYPE = 'application/json';

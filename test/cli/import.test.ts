@@ -227,6 +227,39 @@ describe('an import ends with a summary', () => {
     expect(err).toMatch(/may be written or not: send the file again/);
   });
 
+  test('what the answer told as ranges is among the rejects, with its records', async () => {
+    const unlisted = [
+      { fate: 'failed', reason: 'genesys_unavailable', records: 3, ranges: [[2, 4]], exact: true },
+      { fate: 'rejected', reason: 'other reasons', records: 2, ranges: [[6, 8]], exact: false },
+    ];
+    const counts = { read: 9, written: 4, rejected: 2, failed: 3 };
+    const answer = `${JSON.stringify({ summary: { success: false, ...counts, unlisted } })}\n`;
+    const server = createServer((request, response) => {
+      request.resume().once('end', () => response.end(answer));
+    }).listen(0);
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const args = ['--org', 'a', '--url', url, '--rejects', 'REJECTS'];
+    const { code, summary, err, readRejects } = await runImport(
+      't.ndjson',
+      ndjson(tickets(9)),
+      args,
+    );
+    expect(code).toBe(1);
+    expect(summary['lines']).toEqual({ failed: '2-4', rejected: '6-8' });
+    expect(summary).not.toHaveProperty('unlisted');
+    expect(await readRejects()).toMatchObject(
+      [2, 3, 4].map((line) => ({
+        line,
+        fate: 'failed',
+        reason: 'genesys_unavailable',
+        record: { ticketId: `T${line}` },
+      })),
+    );
+    expect(err).toMatch(/^2 records .* not in the file of rejects: the summary has them/m);
+  });
+
   test('without --rejects the first ten reasons are shown', async () => {
     const app = await startMapApp();
     const bad = tickets(30);

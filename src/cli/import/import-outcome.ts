@@ -7,8 +7,8 @@ type Told = Readonly<Record<string, unknown>>;
 /** Gathers what becomes of every line, and says it at the end, however the import ends. */
 export interface ImportOutcome {
   refused(row: RefusedRow): Reject;
-  /** A line of the answer. @returns the reject that it tells of. */
-  told(line: Told): Reject | undefined;
+  /** A line of the answer: the rejects that it tells of, each once it is asked for. */
+  told(line: Told): Iterable<Reject>;
   /** The file cannot be read on: what begins at this line is not sent. */
   stoppedAt(line: number, reason: string): void;
   /** The answer ended before its summary. */
@@ -59,6 +59,26 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
     reasons.push(`line ${line}${who}: ${reason}`);
   }
 
+  /** What the service could not tell line by line, because we did not read fast enough. */
+  function* unlisted(told: Told): Generator<Reject> {
+    for (const group of listOf(told['unlisted']).filter(isObject)) {
+      const fate = FATES.find((name) => name === group['fate']);
+      if (fate === undefined) continue;
+      for (const range of listOf(group['ranges'])) {
+        const [from = Number.NaN, to = Number.NaN] = listOf(range).map(Number);
+        if (!(from <= to)) continue;
+        lines[fate].add(from, to - from + 1);
+        if (fate === 'superseded' || group['exact'] !== true) continue;
+        const reason = String(group['reason']);
+        for (let line = from; line <= to; line += 1) {
+          const reject = { line, fate, reason };
+          note(reject, reason);
+          yield reject;
+        }
+      }
+    }
+  }
+
   function shortRows(): string[] {
     const { rows, firstLine } = records.short;
     if (rows === 0) return [];
@@ -82,9 +102,12 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
       note(reject, message);
       return reject;
     },
-    told(told) {
+    *told(told) {
       if (isObject(told['progress'])) progress = told['progress'];
-      if (isObject(told['summary'])) summary = told['summary'];
+      if (isObject(told['summary'])) {
+        summary = told['summary'];
+        yield* unlisted(summary);
+      }
       for (const fate of FATES) {
         const facts = told[fate];
         if (!isObject(facts)) continue;
@@ -93,9 +116,8 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
         if (fate === 'superseded') continue;
         const reject = { ...facts, fate, line };
         note(reject, reasonOf(facts));
-        return reject;
+        yield reject;
       }
-      return undefined;
     },
     stoppedAt(line, reason) {
       stopped = { line, reason };
@@ -105,7 +127,11 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
     },
     get summary() {
       // The list of allowed attributes is long, and `GET /attributes` has it for those who ask.
-      const { allowedAttributes: _, ...facts } = summary ?? { success: false, ...progress };
+      const {
+        allowedAttributes: _,
+        unlisted: _ranges,
+        ...facts
+      } = summary ?? { success: false, ...progress };
       const named = FATES.map((fate) => [fate, lines[fate].toString()] as const);
       const isWhole = summary !== undefined && stopped === undefined && refusedRows === 0;
       const { dialect, encoding } = records;

@@ -62,8 +62,7 @@ async function send(given: ImportArguments, io: ImportIo): Promise<number> {
     try {
       for await (const line of jsonLines(answer)) {
         if (isObject(line['progress'])) progress.told(line['progress']);
-        const reject = outcome.told(line);
-        if (reject !== undefined) await rejects?.keep(reject);
+        for (const reject of outcome.told(line)) await rejects?.keep(reject);
       }
     } catch (error) {
       outcome.brokeOff(messageOf(error));

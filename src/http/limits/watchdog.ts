@@ -44,6 +44,7 @@ export function createWatchdog(options: {
       if (watched.expired) continue;
       watched.heardAtMs += deafMs;
       watched.stalledAtMs += deafMs;
+      const { bytesRead } = watched;
       if (senderIsSilent(watched, nowMs)) {
         expire(
           watched,
@@ -51,6 +52,9 @@ export function createWatchdog(options: {
             headers: { connection: 'close' },
           }),
         );
+      } else if (watched.bytesRead !== bytesRead) {
+        // Many callers send everything before they read.
+        watched.stalledAtMs = nowMs;
       } else if (readerIsStuck(watched, nowMs)) {
         expire(watched, new Problem(408, 'answer_not_read', 'The answer was not read in time.'));
         watched.exchange.response.destroy();

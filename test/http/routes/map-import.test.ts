@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import type { UnlistedRecords } from '../../../src/attributes/unlisted-lines.ts';
 import { ndjson, startMapApp, tickets } from '../../support/map-app.ts';
 
 const BATCH = 'genesys.customattributes.batch';
@@ -223,6 +225,63 @@ describe('POST /map with NDJSON', () => {
         'The body is empty; this route needs one of type application/json or application/x-ndjson.',
     });
   });
+
+  test('an empty body that is sent in chunks is told so, too', async () => {
+    const app = await startMapApp();
+    const { request, answered } = openImport(app.url);
+    request.end();
+    expect((await answered).statusCode).toBe(400);
+    request.destroy();
+  });
+
+  test('a caller that sends everything before it reads learns the fate of every line', async () => {
+    const app = await startMapApp();
+    const total = 60_000;
+    const isBad = (line: number) => line > 30_000 || line % 2 === 0;
+    const body = Array.from({ length: total }, (_, index) =>
+      JSON.stringify({ ticketId: `T${index + 1}`, priority: isBad(index + 1) ? 'bad' : 'low' }),
+    ).join('\n');
+    const { host, hostname, port } = new URL(app.url);
+    const socket = connect(Number(port), hostname);
+    socket.pause();
+    const head = `POST /map?orgId=acme&dryRun=true HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n`;
+    const type = `content-type: application/x-ndjson\r\ncontent-length: ${body.length}\r\n\r\n`;
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject);
+      socket.write(head + type + body, () => resolve());
+    });
+    await expect.poll(() => app.log(), { timeout: 30_000 }).toContain('Import ended');
+
+    const parts: Buffer[] = [];
+    for await (const part of socket) parts.push(part as Buffer);
+    const lines = Buffer.concat(parts)
+      .toString()
+      .split(/\r?\n/)
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Line);
+
+    const summary = summaryOf(lines);
+    expect(summary).toMatchObject({ status: 207, read: total, written: 15_000, rejected: 45_000 });
+    const fates = new Map(only(lines, 'rejected').map(({ line }) => [line as number, 'rejected']));
+    const groups = summary['unlisted'] as UnlistedRecords[];
+    expect(fates.size).toBeLessThan(45_000);
+    for (const { fate, reason, exact, ranges } of groups) {
+      expect({ fate, reason, exact }).toEqual({
+        fate: 'rejected',
+        reason: 'crm_ticket_priority regex',
+        exact: true,
+      });
+      for (const [from, to] of ranges) {
+        for (let line = from; line <= to; line += 1) {
+          expect(fates.has(line)).toBe(false);
+          fates.set(line, fate);
+        }
+      }
+    }
+    for (let line = 1; line <= total; line += 1) {
+      if (fates.has(line) !== isBad(line)) throw new Error(`Line ${line} has the wrong fate`);
+    }
+  }, 60_000);
 
   test('a missing permission is a 403, not a stream', async () => {
     const app = await startMapApp({ sandbox: { deniedPermissions: ['customattributes:write'] } });
