@@ -79,14 +79,6 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
     }
   }
 
-  function shortRows(): string[] {
-    const { rows, firstLine } = records.short;
-    if (rows === 0) return [];
-    const which =
-      rows === 1 ? `Line ${firstLine} has` : `${rows} lines, the first ${firstLine}, have`;
-    return [`${which} fewer cells than the header; the missing ones count as empty`];
-  }
-
   function whatIsUnknown(): string {
     return `The answer broke off before its summary (${broken}). Records that it has not told of may be written or not: send the file again, writes are idempotent.`;
   }
@@ -142,7 +134,7 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
         read: countOf(facts['read']) + refusedRows,
         rejected: countOf(facts['rejected']) + refusedRows,
         failed: countOf(facts['failed']),
-        warnings: [...listOf(facts['warnings']), ...shortRows()],
+        warnings: [...listOf(facts['warnings']), ...shortRows(records.short)],
         lines: {
           ...Object.fromEntries(named.filter(([, text]) => text !== '')),
           ...(stopped === undefined ? {} : { notSent: `${stopped.line}-` }),
@@ -157,6 +149,13 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
       return listed;
     },
   };
+}
+
+function shortRows({ rows, firstLine }: RecordFile['short']): string[] {
+  if (rows === 0) return [];
+  const which =
+    rows === 1 ? `Line ${firstLine} has` : `${rows} lines, the first ${firstLine}, have`;
+  return [`${which} fewer cells than the header; the missing ones count as empty`];
 }
 
 function reasonOf({ errors, error, code }: Told): string {
