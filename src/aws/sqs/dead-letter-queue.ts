@@ -7,23 +7,19 @@ import {
   SQSClient,
 } from '@aws-sdk/client-sqs';
 import { UpstreamError } from '../../errors.ts';
-import type { DeadLetterQueue, ReceivedLetter } from '../../events/ports.ts';
-import { splitIntoBatches } from '../../lib/batches.ts';
+import type { DeadLetterQueue } from '../../events/ports.ts';
 import { type AwsConnectionOptions, createConnection } from '../sdk/connection.ts';
 import type { AwsCall } from '../sdk/failure.ts';
-import { fromMessage, type LetterMessage, toMessage } from './letter-message.ts';
-import { sendInBatch } from './queue-batch.ts';
+import { MAX_BATCH_ENTRIES, sendInBatch } from './queue-batch.ts';
+import { createReceiveLetters } from './receive-letters.ts';
+import { createSendLetters, OLD_LIMIT_BYTES } from './send-letters.ts';
 
 export interface DeadLetterQueueOptions extends AwsConnectionOptions {
   /** Of a standard queue, or of a FIFO queue (`.fifo`). */
   readonly queueUrl: string;
 }
 
-const MAX_BATCH = 10;
-const MIB = 1_048_576;
-/** What every queue took before the limit was raised; a batch may be that large anywhere. */
-const OLD_LIMIT = 262_144;
-const GROUP = 'eventbridge-failures';
+const MAX_BYTES = 1_048_576;
 
 /**
  * An SQS queue of dead letters. The SDK makes one try per call. Single entries that SQS failed are
@@ -64,32 +60,8 @@ export function createDeadLetterQueue(
       client.send(command, http),
     );
     const limit = Number(answer.Attributes?.MaximumMessageSize);
-    maxMessageBytes = limit > 0 ? Math.min(limit, MIB) : OLD_LIMIT;
+    maxMessageBytes = limit > 0 ? Math.min(limit, MAX_BYTES) : OLD_LIMIT_BYTES;
     return answer.Attributes ?? {};
-  }
-
-  function sendBatch(
-    batch: readonly Outgoing[],
-    signal: AbortSignal | undefined,
-  ): Promise<ReadonlyMap<string, UpstreamError>> {
-    const call = callOf('SendMessageBatch');
-    return sendInBatch({
-      call,
-      signal,
-      repeatCalls: false,
-      entries: batch.map(({ index, message }) => ({
-        Id: String(index),
-        MessageBody: message.body,
-        MessageAttributes: message.attributes,
-        ...(isFifo
-          ? { MessageGroupId: GROUP, MessageDeduplicationId: message.deduplicationId }
-          : {}),
-      })),
-      send: (Entries) =>
-        connection.call(call, signal, (http) =>
-          client.send(new SendMessageBatchCommand({ QueueUrl, Entries }), http),
-        ),
-    });
   }
 
   /** Deletes or releases; all are tried before the first failure is thrown. */
@@ -100,12 +72,12 @@ export function createDeadLetterQueue(
   ): Promise<void> {
     const call = callOf(operation);
     const failures: UpstreamError[] = [];
-    for (let from = 0; from < receipts.length; from += MAX_BATCH) {
+    for (let from = 0; from < receipts.length; from += MAX_BATCH_ENTRIES) {
       const left = await sendInBatch({
         call,
         signal,
         repeatCalls: true,
-        entries: receipts.slice(from, from + MAX_BATCH).map((ReceiptHandle, index) => ({
+        entries: receipts.slice(from, from + MAX_BATCH_ENTRIES).map((ReceiptHandle, index) => ({
           Id: String(index),
           ReceiptHandle,
         })),
@@ -128,93 +100,27 @@ export function createDeadLetterQueue(
     if (first !== undefined) throw first;
   }
 
-  async function receiveSome(
-    max: number,
-    visibilitySeconds: number,
-    waitSeconds: number,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly ReceivedLetter[]> {
-    const command = new ReceiveMessageCommand({
-      QueueUrl,
-      MaxNumberOfMessages: Math.min(MAX_BATCH, max),
-      VisibilityTimeout: visibilitySeconds,
-      WaitTimeSeconds: waitSeconds,
-      MessageSystemAttributeNames: ['SentTimestamp', 'ApproximateReceiveCount'],
-    });
-    const answer = await connection.call(callOf('ReceiveMessage'), signal, (http) =>
-      client.send(command, http),
-    );
-    const received: ReceivedLetter[] = [];
-    for (const message of answer.Messages ?? []) {
-      if (message.ReceiptHandle === undefined) continue;
-      received.push({
-        receipt: message.ReceiptHandle,
-        messageId: message.MessageId ?? '',
-        sentAt: new Date(Number(message.Attributes?.SentTimestamp ?? 0)),
-        receiveCount: Number(message.Attributes?.ApproximateReceiveCount ?? 1),
-        letter: await fromMessage(message.Body ?? ''),
-      });
-    }
-    return received;
-  }
-
   return {
-    async send(letters, signal) {
-      const answers: (Error | undefined)[] = letters.map(() => undefined);
-      const outgoing: Outgoing[] = [];
-      try {
+    send: createSendLetters({
+      call: callOf('SendMessageBatch'),
+      isFifo,
+      async maxMessageBytes(signal) {
         if (maxMessageBytes === undefined) await attributes(signal);
-        const limit = maxMessageBytes ?? OLD_LIMIT;
-        for (const [index, letter] of letters.entries()) {
-          outgoing.push({ index, message: await toMessage(letter, limit) });
-        }
-      } catch (error) {
-        if (!(error instanceof UpstreamError)) throw error;
-        return answers.fill(error);
-      }
-      const maxBytes = Math.max(OLD_LIMIT, maxMessageBytes ?? 0);
-      const limits = {
-        maxItems: MAX_BATCH,
-        maxBytes,
-        bytesOf: (one: Outgoing) => one.message.bytes,
-      };
-      const batches = splitIntoBatches(outgoing, limits);
-      for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
-        const failures = await sendBatch(batch, signal);
-        const [failure] = failures.values();
-        if (failure?.kind === 'reject' && batch.length > 1 && isWhole(failures, batch)) {
-          // Only one of them is to blame.
-          batches.unshift(...batch.map((one) => [one]));
-          continue;
-        }
-        for (const { index } of batch) answers[index] = failures.get(String(index));
-        if (failure !== undefined && failure.kind !== 'reject' && isWhole(failures, batch)) {
-          // The others would meet the same.
-          for (const { index } of batches.flat()) answers[index] = failure;
-          break;
-        }
-      }
-      return answers;
-    },
+        return maxMessageBytes ?? OLD_LIMIT_BYTES;
+      },
+      send: (Entries, signal) =>
+        connection.call(callOf('SendMessageBatch'), signal, (http) =>
+          client.send(new SendMessageBatchCommand({ QueueUrl, Entries }), http),
+        ),
+    }),
 
-    async receive({ max, visibilitySeconds }, signal) {
-      const received: ReceivedLetter[] = [];
-      while (received.length < max) {
-        // The first one waits a moment: SQS asks all of its servers then.
-        const waitSeconds = received.length === 0 && options.requestTimeoutMs >= 3000 ? 1 : 0;
-        let some: readonly ReceivedLetter[];
-        try {
-          some = await receiveSome(max - received.length, visibilitySeconds, waitSeconds, signal);
-        } catch (error) {
-          // What is received already would be hidden from everybody for a while.
-          if (received.length === 0) throw error;
-          break;
-        }
-        if (some.length === 0) break;
-        received.push(...some);
-      }
-      return received;
-    },
+    receive: createReceiveLetters({
+      mayWait: options.requestTimeoutMs >= 3000,
+      receive: (request, signal) =>
+        connection.call(callOf('ReceiveMessage'), signal, (http) =>
+          client.send(new ReceiveMessageCommand({ QueueUrl, ...request }), http),
+        ),
+    }),
 
     delete: (receipts, signal) => settle('DeleteMessageBatch', receipts, signal),
     release: (receipts, signal) => settle('ChangeMessageVisibilityBatch', receipts, signal),
@@ -237,17 +143,4 @@ export function createDeadLetterQueue(
       connection.close();
     },
   };
-}
-
-interface Outgoing {
-  readonly index: number;
-  readonly message: LetterMessage;
-}
-
-/** The call failed, not some of its entries: each has the very same error. */
-function isWhole(
-  failures: ReadonlyMap<string, UpstreamError>,
-  batch: readonly Outgoing[],
-): boolean {
-  return failures.size === batch.length && new Set(failures.values()).size === 1;
 }

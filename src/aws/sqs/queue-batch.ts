@@ -18,7 +18,7 @@ export interface BatchAnswer {
 
 export interface BatchCall<E> {
   readonly call: AwsCall;
-  /** At most ten, with different ids. */
+  /** At most `MAX_BATCH_ENTRIES`, with different ids. */
   readonly entries: readonly E[];
   readonly send: (entries: E[]) => Promise<BatchAnswer>;
   /** Whether to repeat a call that failed as a whole, or leave that to the caller. */
@@ -26,6 +26,8 @@ export interface BatchCall<E> {
   readonly signal: AbortSignal | undefined;
 }
 
+/** SQS' limit for every batch call, and for messages received at once. */
+export const MAX_BATCH_ENTRIES = 10;
 const TRIES = 3;
 const BACK_OFF = { baseMs: 100, capMs: 1000 };
 
