@@ -14,6 +14,8 @@ export interface PipelineCounts {
   /** Lines that are no events; dead-lettered, but never taken. */
   malformed: number;
   duplicates: number;
+  /** Taken although nothing says whether they were taken before: no id or time of their own. */
+  unidentified: number;
   /** Dead letters taken again. */
   replayed: number;
   /** Calls to the bus, and the entries in them. */
@@ -58,6 +60,7 @@ export function createPipelineStats(): PipelineStats {
       filteredOut: 0,
       malformed: 0,
       duplicates: 0,
+      unidentified: 0,
       replayed: 0,
       busCalls: 0,
       busEntries: 0,

@@ -52,6 +52,7 @@ export function createIntake(options: IntakeOptions): Intake {
       counts.duplicates += 1;
       return;
     }
+    if (key === undefined) counts.unidentified += 1;
     taken += 1;
     groupCommit.take({ eventId: eventIdOf(key), key, takenAtMs: atMs, event });
   }

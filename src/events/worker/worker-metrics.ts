@@ -20,6 +20,7 @@ const COUNTERS: readonly (readonly [keyof PipelineCounts, string])[] = [
   ['filteredOut', 'Events that the filter left out'],
   ['malformed', 'Lines of the stream that are no events'],
   ['duplicates', 'Events dropped because they had been taken before'],
+  ['unidentified', 'Events taken that cannot be recognised when they come again'],
   ['replayed', 'Dead letters that were taken again'],
 ];
 
