@@ -7,6 +7,7 @@ import { openPipeline } from '../src/events/pipeline/live-pipeline.ts';
 import { createSampleEvent } from '../src/events/pipeline/sample-event.ts';
 import { openSchemaFile } from '../src/events/pipeline/schema-file.ts';
 import { createSimulator } from '../src/events/simulation/simulator.ts';
+import { createSimulationTally } from '../src/events/simulation/tally.ts';
 import type { Role, Route } from '../src/http/route.ts';
 import { simulateRoute } from '../src/http/routes/simulate/simulate-route.ts';
 import { createHttpServer } from '../src/http/server.ts';
@@ -37,10 +38,13 @@ const simulator = createSimulator({
 });
 const simulated = simulateRoute({ simulator, overridesAllowed: () => false, maxLineBytes: 65_536 });
 const sample = await simulator.run(simulator.sampleEvent({}));
+const tally = createSimulationTally();
+tally.add(sample);
 const answer = JSON.stringify({
   status: 'simulated',
   ...sample,
-  report: simulator.report([sample]),
+  report: tally.report,
+  counts: { thisRequest: tally.counts, sinceStart: simulator.sinceStart },
 });
 const ready = {
   status: 200,

@@ -9,6 +9,7 @@ import { createSampleEvent } from '../events/pipeline/sample-event.ts';
 import { openSchemaFile } from '../events/pipeline/schema-file.ts';
 import { noSchema } from '../events/pipeline/schema-source.ts';
 import { type Simulation, simulate, type TraceStep } from '../events/simulation/simulate.ts';
+import { createSimulationTally } from '../events/simulation/tally.ts';
 import { parseJson } from '../lib/files/config-file.ts';
 import { readText } from '../lib/files/read-text.ts';
 import { createLogger } from '../lib/logger.ts';
@@ -48,9 +49,12 @@ export async function simulateFile(
     write(`${problems.join('\n')}\n\n${USAGE}`);
     return 2;
   }
+  const tally = createSimulationTally();
   for (const simulation of simulations) {
+    tally.add(simulation);
     write(json ? `${JSON.stringify(simulation)}\n` : wordsOf(simulation));
   }
+  if (!json) write(`${tally.report}\n`);
   return simulations.every(({ outcome }) => outcome === 'publish') ? 0 : 1;
 }
 

@@ -191,6 +191,9 @@ describe('npm run simulate', () => {
     expect(exitCode).toBe(1);
     expect(text).toContain('/time must match format "date-time"');
     expect(text).toContain('The event is not a JSON object');
+    expect(text).toMatch(
+      /\n\[Pipeline Report\] Ingested: 3 \| Published: 1 \| Failed: 2 \| .*ms\n$/,
+    );
     const lines = await run(({ folder }) => [join(folder, 'lines.ndjson'), '--json']);
     expect(lines.exitCode).toBe(1);
     expect(

@@ -9,11 +9,11 @@ import { createOverrideRunner, type OverrideRunnerOptions } from './override-run
 import {
   type EntryLimits,
   type Simulation,
-  type SimulationOutcome,
   simulate,
   toSimulation,
   unreadable,
 } from './simulate.ts';
+import { createSimulationTally, type SimulationCounts } from './tally.ts';
 
 export interface SimulatorOptions {
   /** The worker's own. */
@@ -34,14 +34,6 @@ export interface Overrides {
   readonly filter?: unknown;
 }
 
-export type SimulationCounts = Readonly<Record<SimulationOutcome, number>>;
-
-/** Simulations have counters of their own; the pipeline's never move. */
-export interface SimulationReport {
-  readonly thisRequest: SimulationCounts;
-  readonly sinceStart: SimulationCounts;
-}
-
 export interface Simulator {
   sampleEvent(facts: InteractionFacts): unknown;
   run(event: unknown): Promise<Simulation>;
@@ -53,7 +45,8 @@ export interface Simulator {
     events: readonly unknown[],
     signal: AbortSignal,
   ): Promise<Simulation[]>;
-  report(simulations: Iterable<Simulation>): SimulationReport;
+  /** All simulations since the start. They have counters of their own; the pipeline's never move. */
+  readonly sinceStart: SimulationCounts;
   stop(): Promise<void>;
 }
 
@@ -65,7 +58,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const now = options.now ?? (() => new Date());
   const newId = options.newId ?? randomUUID;
   const runner = createOverrideRunner(options.overrides);
-  const sinceStart = noCounts();
+  const sinceStart = createSimulationTally();
   const counter = new Counter({
     name: 'simulations_total',
     help: 'Simulated events by what the worker would have done with them',
@@ -80,7 +73,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   };
 
   function counted(simulation: Simulation): Simulation {
-    sinceStart[simulation.outcome] += 1;
+    sinceStart.add(simulation);
     counters[simulation.outcome].inc();
     return simulation;
   }
@@ -110,10 +103,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       });
     },
 
-    report(simulations) {
-      const thisRequest = noCounts();
-      for (const { outcome } of simulations) thisRequest[outcome] += 1;
-      return { thisRequest, sinceStart: { ...sinceStart } };
+    get sinceStart() {
+      return sinceStart.counts;
     },
 
     stop: async () => runner.stop(),
@@ -143,8 +134,4 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       maxResultLength: MAX_RESULT_LENGTH,
     };
   }
-}
-
-function noCounts(): Record<SimulationOutcome, number> {
-  return { publish: 0, skip: 0, 'dead-letter': 0, pause: 0 };
 }

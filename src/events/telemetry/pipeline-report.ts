@@ -1,5 +1,10 @@
 import type { Logger } from '../../lib/logger.ts';
-import { averageLatencyMs, type PipelineStats, successRate } from './pipeline-stats.ts';
+import {
+  averageLatencyMs,
+  type PipelineCounts,
+  type PipelineStats,
+  successRate,
+} from './pipeline-stats.ts';
 
 /** Logs one `[Pipeline Report]` line per interval, with the numbers since the start; returns how to stop it. */
 export function startPipelineReport(options: {
@@ -14,10 +19,17 @@ export function startPipelineReport(options: {
 }
 
 export function reportLine(stats: PipelineStats): string {
-  const { ingested, published, failed } = stats.counts;
+  return reportText(stats.counts, averageLatencyMs(stats));
+}
+
+/** The line as other systems read it. */
+export function reportText(
+  counts: Readonly<Pick<PipelineCounts, 'ingested' | 'published' | 'failed'>>,
+  latencyMs: number,
+): string {
+  const { ingested, published, failed } = counts;
   return (
     `[Pipeline Report] Ingested: ${ingested} | Published: ${published} | Failed: ${failed} | ` +
-    `Success Rate: ${successRate(stats.counts).toFixed(2)}% | ` +
-    `Avg Latency: ${averageLatencyMs(stats).toFixed(2)}ms`
+    `Success Rate: ${successRate(counts).toFixed(2)}% | Avg Latency: ${latencyMs.toFixed(2)}ms`
   );
 }

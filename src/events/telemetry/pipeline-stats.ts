@@ -83,7 +83,10 @@ export function createPipelineStats(): PipelineStats {
 }
 
 /** Share of the finished events that were published, in percent; 100 while none has finished. */
-export function successRate({ published, failed }: Readonly<PipelineCounts>): number {
+export function successRate({
+  published,
+  failed,
+}: Readonly<Pick<PipelineCounts, 'published' | 'failed'>>): number {
   return published + failed === 0 ? 100 : (100 * published) / (published + failed);
 }
 

@@ -55,6 +55,24 @@ const issues = {
     },
   },
 } as const;
+const report = {
+  type: 'string',
+  description: "What this request simulated, as the line of the pipeline's report in the log",
+  examples: [
+    '[Pipeline Report] Ingested: 1 | Published: 1 | Failed: 0 | Success Rate: 100.00% | Avg Latency: 0.42ms',
+  ],
+} as const;
+const outcomeCounts = {
+  type: 'object',
+  required: outcome.enum,
+  properties: Object.fromEntries(outcome.enum.map((name) => [name, { type: 'integer' }])),
+} as const;
+const counts = {
+  type: 'object',
+  description: 'Simulated events by their outcome',
+  required: ['thisRequest', 'sinceStart'],
+  properties: { thisRequest: outcomeCounts, sinceStart: outcomeCounts },
+} as const;
 export const simulationAnswer: JsonSchema = {
   type: 'object',
   required: ['status', 'outcome', 'originalEvent', 'transformedEvent', 'latencyMs', 'trace'],
@@ -69,17 +87,19 @@ export const simulationAnswer: JsonSchema = {
     errors: issues,
     warnings: issues,
     trace: { type: 'array', items: { type: 'object' } },
-    report: { type: 'object' },
+    report,
+    counts,
   },
 };
 
 export const manySimulations: JsonSchema = {
   type: 'object',
-  required: ['status', 'results', 'report'],
+  required: ['status', 'results', 'report', 'counts'],
   properties: {
     status: { const: 'simulated' },
     results: { type: 'array', items: { type: 'object' } },
-    report: { type: 'object' },
+    report,
+    counts,
   },
 };
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Simulation } from '../../../events/simulation/simulate.ts';
-import type { SimulationReport, Simulator } from '../../../events/simulation/simulator.ts';
+import type { Simulator } from '../../../events/simulation/simulator.ts';
+import { createSimulationTally, type SimulationTally } from '../../../events/simulation/tally.ts';
 import { createJsonLinesParser, type JsonLine } from '../../../lib/json-lines.ts';
 import { isJsonObject, type JsonObject } from '../../../lib/json-object.ts';
 import { Problem } from '../../problem.ts';
@@ -45,13 +46,19 @@ export function simulateRoute(options: SimulateRouteOptions): Route {
       overrides === undefined
         ? await runInTurns(events, call.signal)
         : await simulator.runWith(overrides, events, call.signal);
-    const report = simulator.report(simulations);
+    const tally = createSimulationTally();
+    for (const simulation of simulations) tally.add(simulation);
+    const report = reportOf(tally);
     const [first] = simulations;
     if (isMany || first === undefined) {
       const results = simulations.map((one, index) => wordsOf(one, { index }));
-      return { status: 200, body: { status: 'simulated', results, report } };
+      return { status: 200, body: { status: 'simulated', results, ...report } };
     }
     return answerOf(first, report);
+  }
+
+  function reportOf({ report, counts }: SimulationTally) {
+    return { report, counts: { thisRequest: counts, sinceStart: simulator.sinceStart } };
   }
 
   async function runInTurns(
@@ -70,11 +77,11 @@ export function simulateRoute(options: SimulateRouteOptions): Route {
   async function simulateLines(call: Call): Promise<undefined> {
     const { request, response, signal } = call;
     const parser = createJsonLinesParser({ maxLineBytes: options.maxLineBytes });
-    const counts = { publish: 0, skip: 0, 'dead-letter': 0, pause: 0 };
+    const tally = createSimulationTally();
     response.status(200).set({ 'content-type': NDJSON, 'cache-control': 'no-store' });
 
     const write = async (line: number, simulated: Simulation): Promise<void> => {
-      counts[simulated.outcome] += 1;
+      tally.add(simulated);
       const flows = response.write(`${JSON.stringify(wordsOf(simulated, { line }))}\n`);
       if (!flows) await once(response, 'drain', { signal });
     };
@@ -96,10 +103,7 @@ export function simulateRoute(options: SimulateRouteOptions): Route {
       await nextTurn(signal);
     }
     for (const line of parser.end(true)) await simulateLine(line);
-    const { sinceStart } = simulator.report([]);
-    response.end(
-      `${JSON.stringify({ status: 'done', report: { thisRequest: counts, sinceStart } })}\n`,
-    );
+    response.end(`${JSON.stringify({ status: 'done', ...reportOf(tally) })}\n`);
     return undefined;
   }
 
@@ -150,7 +154,7 @@ function isStreamed({ request }: Call): boolean {
   return request.headers['content-type']?.toLowerCase().startsWith(NDJSON) === true;
 }
 
-function answerOf(simulated: Simulation, report: SimulationReport): Answer {
+function answerOf(simulated: Simulation, report: object): Answer {
   if (simulated.outcome === 'pause') {
     const detail = simulated.error?.message ?? 'The pipeline waits.';
     throw new Problem(503, simulated.error?.code ?? 'schema_unavailable', detail, {
@@ -159,7 +163,7 @@ function answerOf(simulated: Simulation, report: SimulationReport): Answer {
     });
   }
   const status = simulated.outcome === 'dead-letter' ? 400 : 200;
-  return { status, body: wordsOf(simulated, {}, { report }) };
+  return { status, body: wordsOf(simulated, {}, report) };
 }
 
 /** The members in the order in which people read them. */
