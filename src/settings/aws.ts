@@ -1,9 +1,13 @@
 import { address, flag, group, integer, text, unset } from './kinds.ts';
 
 export const awsSettings = group('AWS', {
-  AWS_REGION: text('us-east-1', "Region; credentials come from the SDK's default chain", {
-    pattern: '^[a-z0-9-]{1,32}$',
-  }),
+  AWS_REGION: text(
+    'us-east-1',
+    "Region, in production to be said; credentials come from the SDK's default chain",
+    {
+      pattern: '^[a-z0-9-]{1,32}$',
+    },
+  ),
   AWS_ENDPOINT_URL: address(unset, 'Another address for all four services'),
   AWS_ENDPOINT_URL_EVENTBRIDGE: address(unset, 'Another address for EventBridge'),
   AWS_ENDPOINT_URL_SQS: address(unset, 'Another address for SQS'),
@@ -11,7 +15,9 @@ export const awsSettings = group('AWS', {
   AWS_ENDPOINT_URL_SCHEMAS: address(unset, 'Another address for the Schema Registry'),
   AWS_CONNECT_TIMEOUT_MS: integer(2000, [10, 60_000], 'Time to connect'),
   AWS_REQUEST_TIMEOUT_MS: integer(5000, [10, 120_000], 'Time for one call'),
-  EVENTBUS_NAME: text('default', 'Name or ARN of the event bus', { maxLength: 1600 }),
+  EVENTBUS_NAME: text('default', 'Name or ARN of the event bus; in production it must be said', {
+    maxLength: 1600,
+  }),
   EVENTBUS_MAX_BATCH_BYTES: integer(
     1_000_000,
     [1024, 1_048_576],

@@ -1,10 +1,13 @@
 import { address, group, integer, secret, text, unset } from './kinds.ts';
 
 export const genesysSettings = group('Genesys Cloud', {
-  GENESYS_BASE_URL: address('https://api.mypurecloud.com', 'API base address'),
+  GENESYS_BASE_URL: address(
+    'https://api.mypurecloud.com',
+    'API base address; in production it must be said',
+  ),
   OAUTH_CLIENT_ID: text(unset, 'JWT-bearer grant: client id'),
   OAUTH_PRIVATE_KEY: secret(
-    'JWT-bearer grant: PEM private key, EC on P-256 or RSA (also \\n-escaped, base64, or a file path)',
+    'JWT-bearer grant: PEM private key, EC on P-256 or RSA (also in quotes, \\n-escaped, base64, or a file path)',
   ),
   OAUTH_SUBJECT: text(unset, 'JWT-bearer grant: subject'),
   GENESYS_CLIENT_ID: text(unset, 'Client-credentials grant: client id'),

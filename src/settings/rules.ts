@@ -38,8 +38,22 @@ export function problemsBetweenSettings(
   if (values['WORKER_ENABLED'] === true && !has('DLQ_QUEUE_URL')) {
     missing('DLQ_QUEUE_URL', 'required unless WORKER_ENABLED=false');
   }
-  if (values['NODE_ENV'] === 'production' && given['AUTH_MODE'] === undefined) {
-    missing('AUTH_MODE', 'in production it must be said, and may be none');
+  if (values['NODE_ENV'] === 'production') {
+    const say = (name: SettingName, more = '') => {
+      if (given[name] === undefined) missing(name, `in production it must be said${more}`);
+    };
+    say('AUTH_MODE', ', and may be none');
+    say('GENESYS_BASE_URL');
+    const usesBus = values['WORKER_ENABLED'] !== false;
+    if (usesBus) say('EVENTBUS_NAME', ' unless WORKER_ENABLED=false, and may be default');
+    if (usesBus || has('EVENT_SCHEMA_REGISTRY')) say('AWS_REGION');
+  }
+  for (const name of ['DLQ_QUEUE_URL', 'EVENTBUS_NAME'] as const) {
+    const region = regionIn(String(values[name]));
+    if (region === undefined || region === values['AWS_REGION']) continue;
+    problems.push(
+      `${name}: found one in the region ${region}; allowed: that of AWS_REGION (${String(values['AWS_REGION'])}), where it is called`,
+    );
   }
   const modes = String(values['AUTH_MODE']).split(',');
   if (modes.includes('api-key') && !has('API_KEYS')) {
@@ -74,4 +88,14 @@ export function problemsBetweenSettings(
     }
   }
   return problems;
+}
+
+/** The region that an ARN or an address of AWS names; other addresses name none. */
+function regionIn(text: string): string | undefined {
+  const arn = /^arn:[a-z-]+:[a-z]+:([a-z0-9-]+):/.exec(text)?.[1];
+  if (arn !== undefined || !URL.canParse(text)) return arn;
+  const host = new URL(text).hostname;
+  if (host === 'queue.amazonaws.com') return 'us-east-1';
+  if (!/\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(host)) return undefined;
+  return /(?:^|\.)([a-z]{2,4}(?:-[a-z]+)+-\d+)\./.exec(host)?.[1];
 }

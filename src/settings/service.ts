@@ -6,7 +6,7 @@ export const serviceSettings = group('Service', {
   NODE_ENV: oneOf(
     'development',
     ['development', 'test', 'production'],
-    'In production nothing is assumed: credentials, queue and authentication must be said',
+    'In production nothing is assumed: credentials, addresses, region, bus, queue and authentication must be said',
   ),
   LOG_LEVEL: oneOf(
     'info',

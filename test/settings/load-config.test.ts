@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -204,6 +204,58 @@ test('production is production with blanks around it too', () => {
 });
 
 describe('rules between settings', () => {
+  const said = {
+    GENESYS_BASE_URL: 'https://api.mypurecloud.de',
+    AWS_REGION: 'eu-central-1',
+    EVENTBUS_NAME: 'default',
+  };
+
+  test('in production which Genesys, which region and which bus must be said', () => {
+    const production = {
+      ...minimal,
+      NODE_ENV: 'production',
+      AUTH_MODE: 'none',
+      WORKER_ENABLED: 'true',
+      DLQ_QUEUE_URL: 'http://127.0.0.1/1/dead',
+    };
+    expect(problemsOf(production)).toEqual([
+      expect.stringMatching(/^GENESYS_BASE_URL: not set; in production it must be said/),
+      expect.stringMatching(/^EVENTBUS_NAME: not set; .* may be default/),
+      expect.stringMatching(/^AWS_REGION: not set; in production/),
+    ]);
+    expect(problemsOf({ ...production, ...said })).toEqual([]);
+    // Without the worker nothing of AWS is called, unless the schema lies there.
+    const routes = { ...production, WORKER_ENABLED: 'false', GENESYS_BASE_URL: 'http://g' };
+    expect(problemsOf(routes)).toEqual([]);
+    const registry = { EVENT_SCHEMA_REGISTRY: 'r', EVENT_SCHEMA_NAME: 's' };
+    expect(problemsOf({ ...routes, ...registry })).toEqual([expect.stringMatching(/^AWS_REGION/)]);
+  });
+
+  test.each([
+    ['DLQ_QUEUE_URL', 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead'],
+    ['DLQ_QUEUE_URL', 'https://sqs-fips.us-gov-west-1.amazonaws.com/1/dead'],
+    ['DLQ_QUEUE_URL', 'https://cn-north-1.queue.amazonaws.com.cn/1/dead'],
+    ['DLQ_QUEUE_URL', 'https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/dead'],
+    ['DLQ_QUEUE_URL', 'https://queue.amazonaws.com/1/dead'],
+    ['EVENTBUS_NAME', 'arn:aws:events:eu-west-1:123456789012:event-bus/b'],
+    ['EVENTBUS_NAME', 'arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/b'],
+  ])('%s of another region than that of the client: %s', (name, value) => {
+    const region = /[a-z]+(?:-[a-z]+)+-\d/.exec(value)?.[0] ?? 'us-east-1';
+    const other = region === 'us-east-1' ? 'eu-west-1' : 'us-east-1';
+    expect(problemsOf({ ...minimal, [name]: value, AWS_REGION: region })).toEqual([]);
+    expect(problemsOf({ ...minimal, [name]: value, AWS_REGION: other })).toEqual([
+      `${name}: found one in the region ${region}; allowed: that of AWS_REGION (${other}), where it is called`,
+    ]);
+  });
+
+  test.each([
+    ['DLQ_QUEUE_URL', 'http://127.0.0.1:4566/000000000000/dead'],
+    ['DLQ_QUEUE_URL', 'http://sqs.eu-west-1.localhost.localstack.cloud:4566/0/dead'],
+    ['EVENTBUS_NAME', 'orders-eu-west-1'],
+  ])('%s that names no region of AWS is taken: %s', (name, value) => {
+    expect(problemsOf({ ...minimal, [name]: value })).toEqual([]);
+  });
+
   test('the worker needs a queue for its dead letters', () => {
     const { WORKER_ENABLED: _off, ...withWorker } = minimal;
     expect(problemsOf(withWorker)).toEqual([expect.stringMatching(/^DLQ_QUEUE_URL: not set/)]);
@@ -213,7 +265,7 @@ describe('rules between settings', () => {
   });
 
   test('in production who may call must be said', () => {
-    const production = { ...minimal, NODE_ENV: 'production' };
+    const production = { ...minimal, ...said, NODE_ENV: 'production' };
     expect(problemsOf(production)).toEqual([expect.stringMatching(/^AUTH_MODE: not set; in prod/)]);
     expect(problemsOf({ ...production, AUTH_MODE: 'none' })).toEqual([]);
     expect(problemsOf({ ...production, AUTH_MODE: 'api-key' })).toEqual([
@@ -282,6 +334,34 @@ describe('a private key', () => {
       expect(load(path)?.trim()).toBe(key.trim());
     } finally {
       await rm(folder, { recursive: true });
+    }
+  });
+
+  test('may come in quotes, with its line ends written out, and with a byte order mark', () => {
+    const key = ec.privateKey.trim();
+    const base64 = Buffer.from(`\uFEFF${key}`).toString('base64');
+    for (const form of [
+      `"${key}"`,
+      `'${key.replaceAll('\n', '\\n')}'`,
+      `"${key.replaceAll('\n', '\\r\\n')}\\r\\n"`,
+      `\uFEFF${key}`,
+      `"${base64}"`,
+      key.replaceAll('\n', '\r\n'),
+    ]) {
+      const read = load(form) ?? '';
+      expect(createPrivateKey(read).equals(createPrivateKey(key))).toBe(true);
+    }
+  });
+
+  test('that is encrypted is called so, with what to do', () => {
+    const encrypted = (type: 'pkcs8' | 'sec1') =>
+      createPrivateKey(ec.privateKey)
+        .export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
+        .toString();
+    for (const key of [encrypted('pkcs8'), encrypted('sec1')]) {
+      for (const form of [key, Buffer.from(key).toString('base64'), key.replaceAll('\n', '\\n')]) {
+        expect(problem(form)).toContain('is encrypted: decrypt it first, e.g. openssl pkey -in');
+      }
     }
   });
 
