@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-eventbridge';
 import { UpstreamError } from '../errors.ts';
 import type { BusEntry, EventBus, PutOutcome } from '../events/ports.ts';
+import { cutText } from '../lib/cut-text.ts';
 import { type AwsConnectionOptions, createConnection } from './sdk/connection.ts';
 
 export interface EventBusOptions extends AwsConnectionOptions {
@@ -125,7 +126,7 @@ function outcomeOf(result: PutEventsResultEntry): PutOutcome {
   }
   const refusal = REFUSALS.get(ErrorCode ?? '') ?? PASSING;
   const text = `${ErrorCode ?? 'No EventId'}: ${ErrorMessage ?? 'no reason given'}`;
-  return { accepted: false, ...refusal, message: text.slice(0, 1024) };
+  return { accepted: false, ...refusal, message: cutText(text, 1024) };
 }
 
 function passing(code: string, throttled: boolean): Refusal {

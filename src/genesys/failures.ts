@@ -1,4 +1,5 @@
 import { coerceError, type FailureKind, UpstreamError } from '../errors.ts';
+import { cutText } from '../lib/cut-text.ts';
 import { isJsonObject, type JsonObject } from '../lib/json-object.ts';
 import { AnswerTooLarge, headerOf, type Received, TryTimedOut } from './http.ts';
 import { GRANT_SETTINGS, type GrantName, type Scope } from './scopes.ts';
@@ -190,7 +191,7 @@ function presentable(text: string, secrets: readonly string[]): string {
   let shown = text;
   for (const secret of secrets) shown = shown.replaceAll(secret, '[hidden]');
   // oxlint-disable-next-line no-control-regex
-  return shown.replaceAll(/[\u0000-\u001f\u007f]+/g, ' ').slice(0, MAX_TEXT_LENGTH);
+  return cutText(shown.replaceAll(/[\u0000-\u001f\u007f]+/g, ' '), MAX_TEXT_LENGTH);
 }
 
 function parseRecord(body: string): JsonObject {

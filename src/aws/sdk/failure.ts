@@ -1,4 +1,5 @@
 import { type FailureKind, UpstreamError, type UpstreamService } from '../../errors.ts';
+import { cutText } from '../../lib/cut-text.ts';
 import { parseRetryAfter } from '../../lib/retry.ts';
 
 /** The AWS services that this product talks to. */
@@ -145,7 +146,7 @@ function describe(facts: Facts, verdict: Verdict): string {
   const name = facts.names[0] ?? 'unknown error';
   // AWS repeats the canonical request here, with its session token.
   if (verdict === CREDENTIALS && facts.status !== undefined) return name;
-  const text = facts.message.replaceAll(/\s+/g, ' ').slice(0, 300);
+  const text = cutText(facts.message.replaceAll(/\s+/g, ' '), 300);
   return text === '' || text === name ? name : `${name}: ${text}`;
 }
 

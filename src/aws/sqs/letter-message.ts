@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import type { DeadLetter, DeadLetterStage, RefusalCause } from '../../events/ports.ts';
+import { cutText } from '../../lib/cut-text.ts';
 
 /** A dead letter as SQS takes it. */
 export interface LetterMessage {
@@ -125,9 +126,9 @@ function cut(letter: DeadLetter, envelope: Envelope, maxBytes: number): LetterMe
     message(
       letter,
       json({
-        originalEvent: text.slice(0, length),
+        originalEvent: cutText(text, length),
         ...envelope,
-        error: envelope.error.slice(0, MAX_ERROR_CHARACTERS),
+        error: cutText(envelope.error, MAX_ERROR_CHARACTERS),
         truncated: true,
         originalBytes: Buffer.byteLength(text),
       }),
@@ -153,9 +154,10 @@ function json(value: unknown): string {
 }
 
 function attributeValue(text: string): string {
-  return text
-    .slice(0, MAX_ERROR_CHARACTERS)
-    .replaceAll(/[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu, '\uFFFD');
+  return cutText(text, MAX_ERROR_CHARACTERS).replaceAll(
+    /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu,
+    '\uFFFD',
+  );
 }
 
 /**

@@ -35,6 +35,12 @@ export type AskForToken = (
   signal: AbortSignal,
 ) => Promise<IssuedToken>;
 
+/**
+ * Of a token whose answer does not say it, which RFC 6749 §5.1 allows; far below the day that Genesys
+ * gives by default. One that ends earlier is refused with a 401, and replaced.
+ */
+const DEFAULT_LIFE_SECONDS = 3600;
+
 export const TOKEN_PATH = '/oauth/token';
 
 export function createTokenEndpoint({ http, url, log, now }: TokenEndpointOptions): AskForToken {
@@ -76,7 +82,7 @@ function readToken(call: CallFacts, answer: Received, askedMs: number): IssuedTo
     if (!/^[\x21-\x7e]+$/.test(value)) throw new ShapeError('access_token is no bearer token');
     const type = optionalText(body['token_type'], 'token_type') ?? 'bearer';
     if (type.toLowerCase() !== 'bearer') throw new ShapeError('token_type is not bearer');
-    const lifeMs = Number(body['expires_in']) * 1000;
+    const lifeMs = Number(body['expires_in'] ?? DEFAULT_LIFE_SECONDS) * 1000;
     if (!(lifeMs > 0)) throw new ShapeError('expires_in is not a positive number of seconds');
     return { value, askedMs, lifeMs };
   } catch (error) {

@@ -1,4 +1,5 @@
 import jsonata from 'jsonata';
+import { cutText } from '../cut-text.ts';
 import { createLinearRegExpClass } from '../linear-regex.ts';
 import { compileSyntaxTree } from './compiler.ts';
 import { copyForWriting, mayChangeInput } from './input-copy.ts';
@@ -234,7 +235,7 @@ function toExpressionError(thrown: unknown, source: string): ExpressionError {
   const given = thrown instanceof Error ? thrown.message : facts['message'];
   const message = typeof given === 'string' ? given : 'The expression failed';
   return new ExpressionError(
-    `${message.slice(0, MAX_MESSAGE_LENGTH)}${place(source, position)}`,
+    `${cutText(message, MAX_MESSAGE_LENGTH)}${place(source, position)}`,
     code,
     position,
     thrown,

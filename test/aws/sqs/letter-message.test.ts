@@ -84,6 +84,30 @@ test('a letter that was not cut is the same when it comes back', async () => {
   );
 });
 
+test('what is cut is not cut inside of a character', async () => {
+  for (let shift = 0; shift < 8; shift += 1) {
+    const original = `${'x'.repeat(shift)}${Array.from({ length: 9000 }, () => String.fromCodePoint(0x1f300 + Math.floor(Math.random() * 500))).join('')}`;
+    const given: DeadLetter = {
+      originalEvent: original,
+      error: `${'x'.repeat(shift)}${'🎧'.repeat(2000)}`,
+      timestamp: '2026-01-02T03:04:05.678Z',
+      retryAttempt: 0,
+      stage: 'read',
+      errorCode: 'malformed_line',
+      attempts: 1,
+      eventId: 'i',
+      firstSeen: '2026-01-02T03:04:00.000Z',
+    };
+    const { body, attributes } = await toMessage(given, 8192);
+    const back = await fromMessage(body);
+    expect(back?.truncated).toBe(true);
+    expect(back?.error.isWellFormed()).toBe(true);
+    expect(original.startsWith(String(back?.originalEvent))).toBe(true);
+    expect(String(back?.originalEvent).isWellFormed()).toBe(true);
+    expect(attributes['ERROR_MESSAGE']?.StringValue).not.toContain('\uFFFD');
+  }
+});
+
 test('what unpacks to more than any letter is not unpacked', async () => {
   const { gzipSync } = await import('node:zlib');
   const bomb = gzipSync(JSON.stringify({ originalEvent: 'x'.repeat(40_000_000) }));

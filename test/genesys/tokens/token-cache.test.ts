@@ -74,13 +74,14 @@ describe('one request for many callers', () => {
 
 describe('renewal', () => {
   const lifeOf =
-    (seconds: number): Answer =>
+    (seconds: number | undefined): Answer =>
     (_seen, response) =>
       json(response, 200, { access_token: `t${Math.random()}`, expires_in: seconds });
 
   it.each([
     ['300 s ahead of a long life', 3600, 3299, 3301],
     ['at half of a short life', 60, 29, 31],
+    ['300 s ahead of an hour, where the answer does not say its life', undefined, 3299, 3301],
   ])('happens %s, in the background', async (_name, life, before, after) => {
     const { now, advance } = clock();
     const genesys = await startFakeGenesys(ok, lifeOf(life));

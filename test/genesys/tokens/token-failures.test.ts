@@ -87,7 +87,8 @@ describe('failures', () => {
     ['HTML', '<html>', 'not JSON'],
     ['no token', '{"expires_in":60}', 'access_token'],
     ['a token with a line feed', '{"access_token":"a\\nb","expires_in":60}', 'access_token'],
-    ['no life', '{"access_token":"abc"}', 'expires_in'],
+    ['a life of nothing', '{"access_token":"abc","expires_in":0}', 'expires_in'],
+    ['a life that is no number', '{"access_token":"abc","expires_in":"long"}', 'expires_in'],
     ['another type', '{"access_token":"abc","expires_in":60,"token_type":"mac"}', 'token_type'],
     ['a list', '[]', 'the answer'],
   ])('a 200 with %s is a bad answer', async (_name, body, problem) => {
