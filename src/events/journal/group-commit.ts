@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Availability } from '../../lib/health/availability.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, DeadLetter, RawEvent } from '../ports.ts';
@@ -33,11 +34,12 @@ export interface EventToTake {
  * transaction. While the disk refuses, all of it waits here, and `open` is false.
  */
 export interface GroupCommit {
+  /** @throws when the event cannot be written as JSON: then it is as if it had never come. */
   take(event: EventToTake): void;
   /** For events that were taken before. @throws BridgeError `journal_cannot_write`: none is taken. */
   takeAgain(events: readonly EventToTake[]): void;
   settle(seq: number): void;
-  /** The letter goes to disk in the transaction that settles its event. */
+  /** The letter goes to disk in the transaction that settles its event. Never throws. */
   giveUp(letter: DeadLetter, seq: number | undefined): void;
   sent(letterSeqs: readonly number[]): void;
   /** Writes what waits, now; false when the disk refuses. */
@@ -58,8 +60,7 @@ const GROUP_SIZE = 256;
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { journal, availability, stats, retryMs, onTaken, onLetters } = options;
   const opened = createWakeup();
-  let taken: EventToTake[] = [];
-  let rows: NewEvent[] = [];
+  let taken: EventRow[] = [];
   let settled: number[] = [];
   let letters: string[] = [];
   let sent: number[] = [];
@@ -71,23 +72,22 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   function flush(): boolean {
     clearTimeout(timer);
     timerDueMs = Infinity;
-    if (rows.length + settled.length + letters.length + sent.length === 0) return true;
+    if (taken.length + settled.length + letters.length + sent.length === 0) return true;
     const startedMs = performance.now();
     let firstSeq: number;
     try {
-      firstSeq = journal.write({ take: rows, settle: settled, letters, sent });
+      firstSeq = journal.write({ take: taken.map(rowIn), settle: settled, letters, sent });
     } catch (error) {
       refused = true;
       availability.down(error, 'reading the stream pauses until the disk can be written again');
       schedule(retryMs);
       return false;
     }
-    stats.spent('journal', performance.now() - startedMs, rows.length);
-    stats.counts.ingested += rows.length;
-    const events = takenOf(taken, rows, firstSeq);
+    stats.spent('journal', performance.now() - startedMs, taken.length);
+    stats.counts.ingested += taken.length;
+    const events = takenOf(taken, firstSeq);
     const hasLetters = letters.length > 0;
     taken = [];
-    rows = [];
     settled = [];
     letters = [];
     sent = [];
@@ -116,22 +116,21 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   return {
     take(event) {
-      taken.push(event);
-      rows.push(rowOf(event));
-      wrote(rows.length, GROUP_MS);
+      taken.push(withRow(event));
+      wrote(taken.length, GROUP_MS);
     },
     takeAgain(events) {
-      const again = events.map(rowOf);
-      const firstSeq = journal.write({ take: again });
-      stats.counts.replayed += events.length;
-      onTaken(takenOf(events, again, firstSeq));
+      const again = events.map(withRow);
+      const firstSeq = journal.write({ take: again.map(rowIn) });
+      stats.counts.replayed += again.length;
+      onTaken(takenOf(again, firstSeq));
     },
     settle(seq) {
       settled.push(seq);
       wrote(settled.length / 4, SETTLE_MS);
     },
     giveUp(letter, seq) {
-      letters.push(JSON.stringify(letter));
+      letters.push(textOf(letter));
       if (seq !== undefined) settled.push(seq);
       wrote(letters.length, SETTLE_MS);
     },
@@ -153,27 +152,46 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   };
 }
 
-function rowOf({ eventId, key, takenAtMs, event, entry }: EventToTake): NewEvent {
-  return {
-    eventId,
-    key,
-    takenAtMs,
-    raw: JSON.stringify(event),
-    entry: entry === undefined ? undefined : JSON.stringify(entry),
-  };
+/** An event with its row, which is made first: one that cannot be serialised is in no list. */
+interface EventRow {
+  readonly event: EventToTake;
+  readonly row: NewEvent;
 }
 
-function takenOf(
-  events: readonly EventToTake[],
-  rows: readonly NewEvent[],
-  firstSeq: number,
-): readonly TakenEvent[] {
-  return events.map(({ eventId, event, takenAtMs, entry }, index) => ({
+function withRow(taken: EventToTake): EventRow {
+  const { eventId, key, takenAtMs, event, entry } = taken;
+  const raw = JSON.stringify(event);
+  const entryText = entry === undefined ? undefined : JSON.stringify(entry);
+  return { event: taken, row: { eventId, key, takenAtMs, raw, entry: entryText } };
+}
+
+const rowIn = ({ row }: EventRow) => row;
+
+function takenOf(rows: readonly EventRow[], firstSeq: number): readonly TakenEvent[] {
+  return rows.map(({ event: { eventId, event, takenAtMs, entry }, row }, index) => ({
     seq: firstSeq + index,
     eventId,
     raw: event,
     takenAtMs,
-    size: rows[index]?.raw.length ?? 0,
+    size: row.raw.length,
     entry,
   }));
+}
+
+/** A letter must never fail: an event that is no JSON is described in it as far as possible. */
+function textOf(letter: DeadLetter): string {
+  try {
+    return JSON.stringify(letter);
+  } catch {
+    const { transformedEvent: _none, ...rest } = letter;
+    return JSON.stringify({ ...rest, originalEvent: described(letter.originalEvent) });
+  }
+}
+
+function described(event: unknown): string {
+  try {
+    return inspect(event, { depth: 20, breakLength: Infinity, customInspect: false });
+  } catch {
+    return 'An event that can be neither written as JSON nor described';
+  }
 }

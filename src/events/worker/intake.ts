@@ -52,9 +52,18 @@ export function createIntake(options: IntakeOptions): Intake {
       counts.duplicates += 1;
       return;
     }
+    const eventId = eventIdOf(key);
+    try {
+      groupCommit.take({ eventId, key, takenAtMs: atMs, event });
+    } catch (error) {
+      counts.malformed += 1;
+      const message = `cannot be written as JSON: ${coerceError(error).message}`;
+      const why = { stage: 'read', code: 'malformed_line', message } as const;
+      groupCommit.giveUp(letterOfItem(event, eventId, why, atMs), undefined);
+      return;
+    }
     if (key === undefined) counts.unidentified += 1;
     taken += 1;
-    groupCommit.take({ eventId: eventIdOf(key), key, takenAtMs: atMs, event });
   }
 
   function noteLag(event: RawEvent, atMs: number): void {
