@@ -13,6 +13,7 @@ import type {
   RecordConverter,
   SkippedAttribute,
 } from './mapping/record-converter.ts';
+import type { UnmappedField } from './mapping/unmapped-fields.ts';
 import { createRecordFates, isClean, type RecordCounts, type RunOutcome } from './record-fates.ts';
 import type { FateLine } from './unlisted-lines.ts';
 import type { Settled, Upserter } from './upsert/upsert.ts';
@@ -50,6 +51,8 @@ export interface ImportSummary extends RecordCounts {
   readonly allowedAttributes: readonly string[];
   readonly skippedAttributes: readonly SkippedAttribute[];
   readonly warnings: readonly string[];
+  /** Only there when there are some. */
+  readonly unmappedFields?: readonly UnmappedField[] | undefined;
   readonly dryRun: boolean;
   /** Why the import did not go to its end, or the rest was not sent. */
   readonly error?: { readonly code: string; readonly message: string } | undefined;
@@ -173,6 +176,7 @@ async function runImport(
 
   const failure = broken ?? run.failure;
   const success = failure === undefined && isClean(counts);
+  const unmapped = converter.unmapped.all;
   const summary: ImportSummary = {
     success,
     read,
@@ -180,13 +184,14 @@ async function runImport(
     elapsedMs: elapsedMs(),
     allowedAttributes: converter.allowedAttributes,
     skippedAttributes: converter.skippedAttributes,
-    warnings: converter.warnings,
+    warnings: [...converter.warnings, ...converter.unmapped.warnings],
+    unmappedFields: unmapped.length === 0 ? undefined : unmapped,
     dryRun,
     error: failure && describe(failure, signal),
   };
-  const { allowedAttributes: _all, ...facts } = summary;
+  const { allowedAttributes: _all, unmappedFields: _names, ...facts } = summary;
   log.info(
-    { orgId: request.orgId, ...facts },
+    { orgId: request.orgId, ...facts, warnings: converter.warnings },
     broken === undefined ? 'Import ended' : 'Import was cut off',
   );
   return { summary, counts, success, failure, refused: fates.refused };

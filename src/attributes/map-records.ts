@@ -4,13 +4,14 @@ import type { Logger } from '../lib/logger.ts';
 import type { MapMetrics } from './map-metrics.ts';
 import type { RecordConverter, SkippedAttribute } from './mapping/record-converter.ts';
 import type { FieldError } from './mapping/record-validator.ts';
+import type { UnmappedField } from './mapping/unmapped-fields.ts';
 import { createRecordFates, isClean, type RunOutcome } from './record-fates.ts';
 import type { Settled, Upserter } from './upsert/upsert.ts';
 
 export interface MapRequest {
   readonly orgId: string;
   readonly records: readonly unknown[];
-  /** One bad record and nothing is written. */
+  /** One bad record, or a field that no mapping reads, and nothing is written. */
   readonly strict: boolean;
   /** Everything but the write itself. */
   readonly dryRun: boolean;
@@ -51,6 +52,8 @@ export interface MapAnswer {
   readonly unchanged: number;
   readonly skippedAttributes: readonly SkippedAttribute[];
   readonly warnings: readonly string[];
+  /** Only there when there are some. */
+  readonly unmappedFields?: readonly UnmappedField[] | undefined;
   /** Exactly what was written; only there when not everything was. */
   readonly written?: readonly { index: number; id: string }[] | undefined;
   readonly dryRun?: true | undefined;
@@ -58,7 +61,14 @@ export interface MapAnswer {
 
 export interface MapResult extends RunOutcome {
   readonly answer: MapAnswer;
+  /** Why nothing was written, in strict mode. */
+  readonly strictStop: StrictStop | undefined;
 }
+
+export type StrictStop =
+  | 'organisation_without_definitions'
+  | 'strict_mode_rejected'
+  | 'unmapped_fields';
 
 export interface RecordMapper {
   /**
@@ -96,15 +106,16 @@ export function createRecordMapper(options: {
       const run = upserter.open({ ...request, onSettled });
 
       const unsent: Settled[] = [];
-      const strictStop = request.strict && rejected.length > 0;
+      const strictStop = request.strict ? whyNot(converter, rejected) : undefined;
       // The last record of an id wins over the whole request, not only within a batch.
       const last = new Map(good.map(({ index, update }) => [update.id, index]));
       for (const { index, update, bytes } of good) {
         const by = last.get(update.id) ?? index;
         if (by !== index) {
           unsent.push({ position: index, id: update.id, fate: { fate: 'superseded', by } });
-        } else if (strictStop) {
-          unsent.push({ position: index, id: update.id, fate: STRICT });
+        } else if (strictStop !== undefined) {
+          const fate = strictStop === 'unmapped_fields' ? STRICT_FIELDS : STRICT;
+          unsent.push({ position: index, id: update.id, fate });
         } else {
           if (run.full) await run.room();
           run.add(index, update, bytes);
@@ -126,6 +137,7 @@ export function createRecordMapper(options: {
       );
       return {
         answer: toAnswer(request, converter, rejected, all, success),
+        strictStop,
         counts,
         success,
         failure: signal.aborted ? coerceError(signal.reason) : run.failure,
@@ -141,6 +153,20 @@ const STRICT = {
   message: 'not sent: another record was rejected, and mode=strict writes all or nothing',
   attempted: false,
 } as const;
+
+const STRICT_FIELDS = {
+  ...STRICT,
+  message: 'not sent: the records have fields that no mapping reads, and mode=strict refuses them',
+} as const;
+
+function whyNot(
+  converter: RecordConverter,
+  rejected: readonly RejectedRecord[],
+): StrictStop | undefined {
+  if (converter.isUnknownOrganisation) return 'organisation_without_definitions';
+  if (rejected.length > 0) return 'strict_mode_rejected';
+  return converter.unmapped.all.length > 0 ? 'unmapped_fields' : undefined;
+}
 
 async function convertAll(
   records: readonly unknown[],
@@ -193,6 +219,7 @@ function toAnswer(
         break;
     }
   }
+  const unmapped = converter.unmapped.all;
   return {
     success,
     processed: written.length,
@@ -202,7 +229,8 @@ function toAnswer(
     superseded,
     unchanged,
     skippedAttributes: converter.skippedAttributes,
-    warnings: converter.warnings,
+    warnings: [...converter.warnings, ...converter.unmapped.warnings],
+    unmappedFields: unmapped.length === 0 ? undefined : unmapped,
     written: success ? undefined : request.dryRun ? [] : written,
     dryRun: request.dryRun ? true : undefined,
   };

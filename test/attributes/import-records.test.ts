@@ -19,6 +19,8 @@ const converter: RecordConverter = {
   allowedAttributes: [],
   warnings: [],
   skippedAttributes: [],
+  unmapped: { all: [], warnings: [] },
+  isUnknownOrganisation: false,
   convert: (record) =>
     typeof record === 'string'
       ? { ok: true, update: { id: record, attributes: new Map() }, bytes: 10 }

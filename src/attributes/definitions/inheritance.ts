@@ -108,5 +108,9 @@ function merge(
       if (!attributes.has(definition.name)) attributes.set(definition.name, { definition, origin });
     }
   }
+  if (attributes.size === 0 && chain.length === 1) {
+    const odd = `Organisation ${orgId} has no definitions and no parent: is its id right?`;
+    return { orgId, levels: chain, attributes, warnings: [...warnings, odd] };
+  }
   return { orgId, levels: chain, attributes, warnings };
 }

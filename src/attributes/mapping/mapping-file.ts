@@ -51,6 +51,13 @@ export function parseMapping(text: string, limits: ExpressionLimits): Mapping {
     if (!KEYS.includes(key)) problem(key, 'an unknown key', KEYS.join(', '));
   }
 
+  const reads = new Set<string>();
+  let readsAny = false;
+  const noteField = (path: unknown) => {
+    // A field whose own name has the dots wins over the path.
+    for (const name of [String(path), String(path).split('.', 1)[0] ?? '']) reads.add(name);
+  };
+
   const ids: FieldReader[] = [];
   const idFields = document['id'] ?? ['ticketId', 'id'];
   const listed: unknown[] = Array.isArray(idFields) ? idFields : [idFields];
@@ -59,6 +66,7 @@ export function parseMapping(text: string, limits: ExpressionLimits): Mapping {
     const read = compileFieldPath(field);
     if (read === undefined) problem(`id[${index}]`, kindOf(field), 'a field name or dotted path');
     else ids.push(read);
+    noteField(field);
   }
 
   const fields: FieldTarget[] = [];
@@ -90,11 +98,14 @@ export function parseMapping(text: string, limits: ExpressionLimits): Mapping {
       const read = compileFieldPath(field);
       if (read === undefined) problem(`${key}.field`, kindOf(field), 'a field name or dotted path');
       else fields.push({ name, read, coerce });
+      noteField(field);
     } else if (typeof expression !== 'string') {
       problem(`${key}.expression`, kindOf(expression), 'the text of a JSONata expression');
     } else {
       try {
         const compiled = compileExpression(expression, limits);
+        if (compiled.reads === undefined) readsAny = true;
+        for (const field of compiled.reads ?? []) reads.add(field);
         expressions.push({ name, evaluate: (record) => compiled.evaluate(record), coerce });
       } catch (error) {
         problem(`${key}.expression`, messageOf(error), 'a JSONata expression');
@@ -103,7 +114,7 @@ export function parseMapping(text: string, limits: ExpressionLimits): Mapping {
   }
   if (problems.length > 0) throw fail();
 
-  return createMapping(ids, fields, expressions);
+  return createMapping(ids, fields, expressions, readsAny ? undefined : reads);
 }
 
 function isCoercion(value: unknown): value is Coercion | undefined {

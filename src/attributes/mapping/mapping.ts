@@ -20,6 +20,8 @@ export interface MappedRecord {
 export interface Mapping {
   /** The attributes that it feeds. */
   readonly targets: readonly string[];
+  /** The fields of a record that it reads; `undefined` when it may read any. */
+  readonly reads: ReadonlySet<string> | undefined;
   /** A promise only if the mapping has expressions. Never throws, never rejects. */
   map(record: unknown): MappedRecord | Promise<MappedRecord>;
 }
@@ -45,6 +47,7 @@ export function createMapping(
   ids: readonly FieldReader[],
   fields: readonly FieldTarget[],
   expressions: readonly ExpressionTarget[],
+  reads: ReadonlySet<string> | undefined,
 ): Mapping {
   function mapFields(record: unknown): MappedRecord & { readonly values: unknown[] } {
     const wrong = whyNoRecord(record);
@@ -82,6 +85,7 @@ export function createMapping(
 
   return {
     targets: [...fields, ...expressions].map(({ name }) => name),
+    reads,
     map: expressions.length > 0 ? mapAll : mapFields,
   };
 }

@@ -3,6 +3,7 @@ import type { PermissionCheck } from '../definitions/permission-check.ts';
 import type { AttributeUpdate, AttributeWriter } from '../ports.ts';
 import type { MappedRecord, Mapping } from './mapping.ts';
 import { createValidation, type FieldError, type RecordValidator } from './record-validator.ts';
+import { createUnmappedFields, type UnmappedFields } from './unmapped-fields.ts';
 
 export type ConvertedRecord =
   | {
@@ -25,6 +26,10 @@ export interface RecordConverter {
   /** What is wrong with definitions or the organisation's tree, for the answer. */
   readonly warnings: readonly string[];
   readonly skippedAttributes: readonly SkippedAttribute[];
+  /** Of the records so far; their names come from the caller and are not for the log. */
+  readonly unmapped: Pick<UnmappedFields, 'all' | 'warnings'>;
+  /** The organisation has neither definitions nor a parent: most likely its id is wrong. */
+  readonly isUnknownOrganisation: boolean;
   /** A promise only if the mapping has expressions. Never throws. */
   convert(record: unknown): ConvertedRecord | Promise<ConvertedRecord>;
 }
@@ -60,6 +65,7 @@ export function createRecordConverters(options: RecordConverterOptions): {
       return openConverter({
         mapping,
         validator,
+        isUnknownOrganisation: effective.attributes.size === 0 && effective.levels.length === 1,
         allowedAttributes: [...effective.attributes.keys()].sort(),
         bytesOf: (update) => writer.bytesOf(update),
         maxUpdateBytes: maxBatchBytes - writer.envelopeBytes,
@@ -71,11 +77,13 @@ export function createRecordConverters(options: RecordConverterOptions): {
 function openConverter(facts: {
   mapping: Mapping;
   validator: RecordValidator;
+  isUnknownOrganisation: boolean;
   allowedAttributes: readonly string[];
   bytesOf: (update: AttributeUpdate) => number;
   maxUpdateBytes: number;
 }): RecordConverter {
   const { mapping, validator, bytesOf, maxUpdateBytes } = facts;
+  const unmapped = createUnmappedFields(mapping);
   const skipped = new Map<string, number>();
 
   function check(mapped: MappedRecord): ConvertedRecord {
@@ -101,7 +109,10 @@ function openConverter(facts: {
     get skippedAttributes() {
       return [...skipped].map(([attribute, records]) => ({ attribute, records }));
     },
+    unmapped,
+    isUnknownOrganisation: facts.isUnknownOrganisation,
     convert(record) {
+      unmapped.look(record);
       const mapped = mapping.map(record);
       return mapped instanceof Promise ? mapped.then(check) : check(mapped);
     },

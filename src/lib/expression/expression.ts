@@ -2,6 +2,7 @@ import jsonata from 'jsonata';
 import { cutText } from '../cut-text.ts';
 import { createLinearRegExpClass } from '../linear-regex.ts';
 import { compileSyntaxTree } from './compiler.ts';
+import { fieldsRead } from './fields-read.ts';
 import { copyForWriting, mayChangeInput } from './input-copy.ts';
 import { codePointName, findInvisibleCharacter } from './invisible-characters.ts';
 import { nodesOf } from './syntax-tree.ts';
@@ -32,6 +33,8 @@ export interface Expression {
   evaluate(input: unknown, bindings?: Readonly<Record<string, unknown>>): Promise<unknown>;
   /** Whether the fast path is in use; the results are the same. */
   readonly compiled: boolean;
+  /** The names of fields that it can read, and perhaps more; `undefined` when it can read any. */
+  readonly reads: ReadonlySet<string> | undefined;
 }
 
 /** What an expression may use up. */
@@ -131,6 +134,7 @@ export function compileExpression(text: string, limits: ExpressionLimits): Expre
   let givenUp = 0;
 
   return {
+    reads: fieldsRead(expression.ast()),
     get compiled() {
       return compiled !== undefined;
     },

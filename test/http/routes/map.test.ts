@@ -148,6 +148,74 @@ describe('POST /map writes records', () => {
     });
   });
 
+  test('a field that no mapping reads is named once, with the one that was meant', async () => {
+    const app = await startMapApp();
+    const records = [
+      { ticketId: 'T1', Prioritty: 'high' },
+      { ticketId: 'T2', Prioritty: 'low', sourceChannel: 'web', colour: 'red' },
+    ];
+
+    const { status, body } = await app.post(records);
+    expect(status).toBe(200);
+    expect(body['unmappedFields']).toEqual([
+      { field: 'Prioritty', nearest: 'priority' },
+      { field: 'colour' },
+    ]);
+    expect(body.warnings).toEqual([
+      'No mapping reads the field "Prioritty"; is "priority" meant?',
+      'No mapping reads the field "colour"',
+    ]);
+    const strict = await app.post(records, '?mode=strict');
+    expect(strict).toMatchObject({
+      status: 400,
+      body: { code: 'unmapped_fields', failed: [{ code: 'strict_mode' }, { attempted: false }] },
+    });
+    expect(app.writes()).toBe(1);
+    const [summary] = (
+      await app.stream(records.map((one) => JSON.stringify(one)).join('\n'))
+    ).slice(-1);
+    expect(summary?.['summary']).toMatchObject({
+      success: true,
+      unmappedFields: body['unmappedFields'],
+      warnings: body.warnings,
+    });
+    // What callers call their fields may be a customer's data.
+    expect(app.log()).not.toContain('Prioritty');
+  });
+
+  test('fields that no mapping reads are bounded in number and length', async () => {
+    const app = await startMapApp();
+    const wide = Object.fromEntries(
+      Array.from({ length: 300 }, (_, i) => [`${'x'.repeat(500)}`.slice(i), i]),
+    );
+    const { body } = await app.post([
+      {
+        ...tickets(1)[0],
+        ...wide,
+        ...Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`f${i}`, i])),
+      },
+    ]);
+    expect(body['unmappedFields']).toHaveLength(100);
+    expect(body.warnings).toHaveLength(101);
+    expect(JSON.stringify(body).length).toBeLessThan(30_000);
+  });
+
+  test('an organisation without definitions and parent: a warning, and with mode=strict a code', async () => {
+    const app = await startMapApp();
+    // What is no unit's child has the definitions of the whole sandbox; its own child has none.
+    app.sandbox.organisation.addGroup({ id: 'lost', name: 'Lost', parentId: 'lost' });
+    const warning = expect.stringContaining('lost has no definitions and no parent') as unknown;
+
+    const lenient = await app.post(tickets(1), '', 'lost');
+    expect(lenient).toMatchObject({ status: 400, body: { code: 'no_valid_record' } });
+    expect(lenient.body.warnings).toContainEqual(warning);
+    const strict = await app.post(tickets(1), '?mode=strict', 'lost');
+    expect(strict).toMatchObject({
+      status: 400,
+      body: { code: 'organisation_without_definitions', processed: 0 },
+    });
+  });
+
   test('mode=strict: one bad record and nothing is written', async () => {
     const app = await startMapApp();
 

@@ -42,7 +42,8 @@ export function mapRoute(options: {
           type: 'string',
           enum: ['lenient', 'strict'],
           default: 'lenient',
-          description: 'strict: one bad record and nothing is written (JSON only)',
+          description:
+            'strict: one bad record, a field that no mapping reads, or an organisation without definitions and parent, and nothing is written (JSON only)',
         },
         dryRun: {
           type: 'boolean',
@@ -93,7 +94,7 @@ export function mapRoute(options: {
       signal,
       log,
     });
-    return answerOf(result, strict);
+    return answerOf(result);
   }
 
   async function importStream(call: Call): Promise<undefined> {
@@ -115,18 +116,13 @@ export function mapRoute(options: {
 }
 
 /** 200 = all, 207 = some; when nothing was written a problem with the same lists. */
-function answerOf(result: MapResult, strict: boolean): Answer {
-  const { answer, counts, failure, refused } = result;
+function answerOf(result: MapResult): Answer {
+  const { answer, counts, failure, refused, strictStop } = result;
   const status = statusOfRun(result);
   if (status === 200) return { status, body: answer };
   const members = { ...answer };
-  if (strict && counts.rejected > 0) {
-    throw new Problem(
-      400,
-      'strict_mode_rejected',
-      `${counts.rejected} records were rejected, so nothing was written (mode=strict).`,
-      { members },
-    );
+  if (strictStop !== undefined) {
+    throw new Problem(400, strictStop, `${strictReason(result)} (mode=strict).`, { members });
   }
   const stopped = failure === undefined ? undefined : problemOf(failure);
   if (status === 207) {
@@ -152,6 +148,17 @@ function answerOf(result: MapResult, strict: boolean): Answer {
     : new Problem(status, 'genesys_write_failed', 'Genesys did not write any of the records.', {
         members,
       });
+}
+
+function strictReason({ strictStop, counts, answer }: MapResult): string {
+  switch (strictStop) {
+    case 'organisation_without_definitions':
+      return 'The organisation has no definitions and no parent, so nothing was written';
+    case 'unmapped_fields':
+      return `No mapping reads ${answer.unmappedFields?.length ?? 0} of the fields, so nothing was written`;
+    default:
+      return `${counts.rejected} records were rejected, so nothing was written`;
+  }
 }
 
 function invalidQuery(parameter: string, message: string): Problem {

@@ -83,7 +83,21 @@ const lists = {
   warnings: {
     type: 'array',
     items: { type: 'string' },
-    description: 'What is wrong with definitions, such as rules of an unknown type',
+    description:
+      'What is wrong with definitions, such as rules of an unknown type; an organisation without definitions and parent; fields that no mapping reads',
+  },
+  unmappedFields: {
+    type: 'array',
+    maxItems: 100,
+    description: 'Fields of the records that no mapping reads; only there when there are some',
+    items: {
+      type: 'object',
+      required: ['field'],
+      properties: {
+        field: { type: 'string' },
+        nearest: { type: 'string', description: 'A field that is read and called nearly so' },
+      },
+    },
   },
   written: {
     type: 'array',
