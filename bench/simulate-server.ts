@@ -2,7 +2,7 @@
 // without anything else and with the bare pipeline function, in a process of its own. Over IPC: `port`, then on `cpu` the process' CPU time in microseconds, on
 // `pipeline` the time of the bare pipeline function in microseconds.
 import { randomUUID } from 'node:crypto';
-import { entryBytes } from '../src/aws/event-bridge.ts';
+import { entryLimits } from '../src/aws/event-bridge.ts';
 import { openPipeline } from '../src/events/pipeline/live-pipeline.ts';
 import { createSampleEvent } from '../src/events/pipeline/sample-event.ts';
 import { openSchemaFile } from '../src/events/pipeline/schema-file.ts';
@@ -31,7 +31,7 @@ const pipeline = await openPipeline({
 });
 const simulator = createSimulator({
   pipeline,
-  entryLimits: { bytesOf: entryBytes, maxBytes: 262_144 },
+  entryLimits: entryLimits(262_144),
   expressionLimits: limits,
   overrides: { timeoutMs: 1000, memoryBytes: 67_108_864 },
   registry,

@@ -5,7 +5,7 @@ import {
   type PutEventsResultEntry,
 } from '@aws-sdk/client-eventbridge';
 import { UpstreamError } from '../errors.ts';
-import type { BusEntry, EventBus, PutOutcome } from '../events/ports.ts';
+import type { BusEntry, EntryLimits, EventBus, PutOutcome } from '../events/ports.ts';
 import { cutText } from '../lib/cut-text.ts';
 import { type AwsConnectionOptions, createConnection } from './sdk/connection.ts';
 
@@ -60,9 +60,7 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
 
   return {
     maxEntries: 10,
-    // The sum must be less than the limit.
-    maxBytes: options.maxBytes - 1,
-    bytesOf: entryBytes,
+    ...entryLimits(options.maxBytes),
 
     async put(entries, signal) {
       const call = { service: 'eventbridge', operation: 'PutEvents', target } as const;
@@ -109,8 +107,13 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
   };
 }
 
+/** @param maxBatchBytes AWS' limit, in bytes: the sum of the entries' sizes must be less. */
+export function entryLimits(maxBatchBytes: number): EntryLimits {
+  return { maxBytes: maxBatchBytes - 1, bytesOf: entryBytes };
+}
+
 /** AWS' own formula; it leaves out TraceHeader, which we count to be on the safe side. */
-export function entryBytes(entry: BusEntry): number {
+function entryBytes(entry: BusEntry): number {
   const time = 14;
   let bytes = time + Buffer.byteLength(entry.source) + Buffer.byteLength(entry.detailType);
   bytes += Buffer.byteLength(entry.detail);

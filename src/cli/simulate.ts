@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import dotenv from 'dotenv';
 import { v7 } from 'uuid';
-import { entryBytes } from '../aws/event-bridge.ts';
+import { entryLimits } from '../aws/event-bridge.ts';
 import { ConfigError, coerceError, messageOf } from '../errors.ts';
 import { openPipeline } from '../events/pipeline/live-pipeline.ts';
 import { createSampleEvent } from '../events/pipeline/sample-event.ts';
@@ -102,7 +102,7 @@ async function simulateAll(
       schema,
       log,
     });
-    const limits = { bytesOf: entryBytes, maxBytes: config.EVENTBUS_MAX_BATCH_BYTES - 1 };
+    const limits = entryLimits(config.EVENTBUS_MAX_BATCH_BYTES);
     const simulations: Simulation[] = [];
     for (const event of events) {
       simulations.push(await simulate(pipeline, event, { mode, limits }));

@@ -69,11 +69,16 @@ export type PutOutcome =
       readonly fault: 'entry' | 'bus';
     };
 
-export interface EventBus {
-  readonly maxEntries: number;
+/** How the bus measures; nothing with which one could send. */
+export interface EntryLimits {
+  /** Of one entry, and of the entries of a call together. */
   readonly maxBytes: number;
   /** The size of an entry as the bus counts it, in bytes. */
-  bytesOf(entry: BusEntry): number;
+  bytesOf(this: void, entry: BusEntry): number;
+}
+
+export interface EventBus extends EntryLimits {
+  readonly maxEntries: number;
   /**
    * Sends up to `maxEntries`; one outcome for each, in their order. Throws an UpstreamError when
    * the call failed as a whole: `reject` = the request was refused, `retry` = unknown or passing.

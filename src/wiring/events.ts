@@ -1,5 +1,5 @@
 import { createMetricsStore } from '../aws/cloudwatch.ts';
-import { createEventBus, entryBytes } from '../aws/event-bridge.ts';
+import { createEventBus, entryLimits } from '../aws/event-bridge.ts';
 import { createSchemaRegistry } from '../aws/schema-registry.ts';
 import type { AwsConnectionOptions } from '../aws/sdk/connection.ts';
 import { createDeadLetterQueue } from '../aws/sqs/dead-letter-queue.ts';
@@ -48,7 +48,7 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
   releasers.push('pipeline', () => pipeline.stop());
   const simulator = createSimulator({
     pipeline,
-    entryLimits: { bytesOf: entryBytes, maxBytes: config.EVENTBUS_MAX_BATCH_BYTES - 1 },
+    entryLimits: entryLimits(config.EVENTBUS_MAX_BATCH_BYTES),
     expressionLimits: limits,
     overrides: {
       timeoutMs: config.SIMULATE_TIMEOUT_MS,

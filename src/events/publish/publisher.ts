@@ -1,6 +1,7 @@
 import type { Availability } from '../../lib/health/availability.ts';
 import type { Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
+import { tooLarge } from '../entry-size.ts';
 import type { BusEntry, EventBus } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
 import { createBusGate } from './bus-gate.ts';
@@ -91,10 +92,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
   return {
     add(event, entry) {
       const entryBytes = bus.bytesOf(entry);
-      if (entryBytes > bus.maxBytes) {
-        const message = `The entry has ${entryBytes} bytes; the bus takes at most ${bus.maxBytes}`;
-        const why = { code: 'entry_too_large', message, cause: 'entry' } as const;
-        onRefused({ event, entry, attempts: 0, retries: 0, ...why });
+      const why = tooLarge(entryBytes, bus);
+      if (why !== undefined) {
+        onRefused({ event, entry, attempts: 0, retries: 0, cause: 'entry', ...why });
         return;
       }
       queue.add(createPendingEvent({ event, entry, entryBytes, queuedAtMs: performance.now() }));

@@ -1,9 +1,10 @@
 import { isJsonObject } from '../../lib/json-object.ts';
+import { tooLarge } from '../entry-size.ts';
 import { eventIdOf, keyOfEvent } from '../event-id.ts';
 import type { SchemaMode } from '../pipeline/event-schema.ts';
 import type { FilterVerdict } from '../pipeline/filter.ts';
 import type { Pipeline, PipelineIssue, Processed, StageTimings } from '../pipeline/pipeline.ts';
-import type { BusEntry } from '../ports.ts';
+import type { EntryLimits } from '../ports.ts';
 
 /**
  * What the worker would do with the event: publish it, leave it (the filter), send it to the
@@ -72,12 +73,6 @@ export interface StageResults {
   readonly timings: StageTimings;
   /** `undefined` when the filter did not let it pass. */
   readonly processed: Processed | undefined;
-}
-
-/** How the bus measures; nothing with which one could send. */
-export interface EntryLimits {
-  bytesOf(this: void, entry: BusEntry): number;
-  readonly maxBytes: number;
 }
 
 const BILLED_CHUNK_BYTES = 65_536;
@@ -180,21 +175,22 @@ export function toSimulation(
   });
   if (isInvalid) return failed(processed, processed.issues);
 
-  const { bytesOf, maxBytes } = context.limits;
+  const { limits } = context;
+  const { maxBytes } = limits;
   if (!processed.ok) {
     trace.push({ stage: 'entry', ok: false, maxBytes, issues: processed.issues });
     return failed(processed, processed.issues);
   }
   const { transformed, entry, warnings } = processed;
-  const bytes = bytesOf(entry);
-  const fits = bytes <= maxBytes;
+  const bytes = limits.bytesOf(entry);
+  const why = tooLarge(bytes, limits);
   const chunks = Math.ceil(bytes / BILLED_CHUNK_BYTES);
-  const message = `The entry has ${bytes} bytes; the bus takes at most ${maxBytes}`;
-  const issues = fits ? [] : [{ path: '/detail', keyword: 'maxBytes', message }];
-  trace.push({ stage: 'entry', ok: fits, bytes, maxBytes, chunks, issues });
-  return fits
+  const issues =
+    why === undefined ? [] : [{ path: '/detail', keyword: 'maxBytes', message: why.message }];
+  trace.push({ stage: 'entry', ok: why === undefined, bytes, maxBytes, chunks, issues });
+  return why === undefined
     ? { ...facts, outcome: 'publish', transformedEvent: transformed, warnings }
-    : failed({ code: 'entry_too_large', message }, issues);
+    : failed(why, issues);
 }
 
 function rounded(ms: number): number {

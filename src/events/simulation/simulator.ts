@@ -4,10 +4,10 @@ import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
 import { Counter, type Registry } from '../../lib/metrics.ts';
 import type { LivePipeline } from '../pipeline/live-pipeline.ts';
 import { createSampleEvent, type InteractionFacts } from '../pipeline/sample-event.ts';
+import type { EntryLimits } from '../ports.ts';
 import type { OverrideJob } from './override-child.ts';
 import { createOverrideRunner, type OverrideRunnerOptions } from './override-runner.ts';
 import {
-  type EntryLimits,
   type Simulation,
   simulate,
   toSimulation,
