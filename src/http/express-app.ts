@@ -14,7 +14,7 @@ import { turnAwayUnderOverload } from './limits/overload.ts';
 import { addressKey, createRateLimit } from './limits/rate-limit.ts';
 import { Problem } from './problem.ts';
 import { problemOf, writeProblem } from './problem-of-error.ts';
-import type { Route } from './route.ts';
+import { ROLES, type Route } from './route.ts';
 import { createOperation } from './route-handler.ts';
 import type { HttpMetrics } from './telemetry/http-metrics.ts';
 import { createRequestLog, pathOf } from './telemetry/request-log.ts';
@@ -77,6 +77,7 @@ export function createApplication(options: ApplicationOptions): Express {
     maxJsonDepth: limits.jsonDepth,
     turns: createTurns(),
     exchanges,
+    rolesOfAnybody: new Set(options.authentication.schemes.length === 0 ? ROLES : []),
   };
 
   const enter =

@@ -6,7 +6,7 @@ import type { Validation } from './body/schema-checks.ts';
 import { type Exchanges, hasBody, headerOf } from './exchange.ts';
 import type { Turns } from './limits/loop-turns.ts';
 import { Problem } from './problem.ts';
-import type { Answer, Route } from './route.ts';
+import type { Answer, Role, Route } from './route.ts';
 
 /**
  * The Express handler of one route: checks content type, query and body, calls the use case,
@@ -19,6 +19,8 @@ export function createOperation(options: {
   maxJsonDepth: number;
   turns: Turns;
   exchanges: Exchanges;
+  /** Of a caller who is not asked for credentials. */
+  rolesOfAnybody: ReadonlySet<Role>;
 }): RequestHandler {
   const { route, bodies, exchanges } = options;
   const checkQuery = options.validation.query(route.query);
@@ -77,7 +79,7 @@ export function createOperation(options: {
       log: request.log,
       requestId: exchange.requestId,
       traceparent: exchange.trace.traceparent,
-      roles: exchange.caller?.roles ?? new Set(),
+      roles: exchange.caller?.roles ?? options.rolesOfAnybody,
     });
     if (answer !== undefined) writeAnswer(response, answer);
   };

@@ -30,7 +30,7 @@ export interface Call {
   readonly requestId: string;
   /** W3C trace context for calls on behalf of this request: the caller's trace, our own span. */
   readonly traceparent: string;
-  /** The roles of the caller; all of them when authentication is off. */
+  /** The roles of the caller: all of them when authentication is off, none where nobody is asked. */
   readonly roles: ReadonlySet<Role>;
 }
 

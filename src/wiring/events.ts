@@ -29,42 +29,14 @@ const METRICS_SHARE = 0.1;
 
 /** Genesys events to the bus, and the simulation of it. */
 export async function openEvents(shared: Shared, client: GenesysClient) {
-  const { config, log, health, registry, limits, releasers } = shared;
+  const { config, log, health, registry, releasers } = shared;
   const aws = awsConnections(config, log);
   const schema = await openSchema(shared, () => {
     const registryClient = createSchemaRegistry(aws.schemas);
     releasers.push('schema registry', () => registryClient.close());
     return registryClient;
   });
-  const pipeline = await openPipeline({
-    filterFile: config.EVENT_FILTER_FILE,
-    expressionFile: config.EVENT_EXPRESSION_FILE,
-    limits,
-    schema,
-    log,
-    health,
-    holdToExamples: config.HOLD_EDITS_TO_EXAMPLES,
-  });
-  releasers.push('pipeline', () => pipeline.stop());
-  const simulator = createSimulator({
-    pipeline,
-    entryLimits: entryLimits(config.EVENTBUS_MAX_BATCH_BYTES),
-    expressionLimits: limits,
-    overrides: {
-      timeoutMs: config.SIMULATE_TIMEOUT_MS,
-      memoryBytes: config.SIMULATE_MEMORY_BYTES,
-    },
-    registry,
-  });
-  releasers.push('simulator', () => simulator.stop());
-  const simulation = simulateRoute({
-    simulator,
-    // Without authentication everybody has every role; then only the setting counts.
-    overridesAllowed: ({ roles }) =>
-      config.SIMULATE_OVERRIDES || (config.AUTH_MODE !== 'none' && roles.has('operate')),
-    maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
-  });
-
+  const { pipeline, simulation } = await openSimulation(shared, schema);
   const stats = createPipelineStats();
   const queueUrl = config.DLQ_QUEUE_URL;
   if (!config.WORKER_ENABLED || queueUrl === undefined) {
@@ -149,6 +121,42 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
       sender.stop(AbortSignal.timeout(config.SHUTDOWN_TIMEOUT_MS * METRICS_SHARE)),
     );
   }
+}
+
+/** The pipeline of the configuration files, and the route that tries it. */
+async function openSimulation(
+  { config, log, health, registry, limits, releasers }: Shared,
+  schema: EventSchemaSource,
+) {
+  const pipeline = await openPipeline({
+    filterFile: config.EVENT_FILTER_FILE,
+    expressionFile: config.EVENT_EXPRESSION_FILE,
+    limits,
+    schema,
+    log,
+    health,
+    holdToExamples: config.HOLD_EDITS_TO_EXAMPLES,
+  });
+  releasers.push('pipeline', () => pipeline.stop());
+  const simulator = createSimulator({
+    pipeline,
+    entryLimits: entryLimits(config.EVENTBUS_MAX_BATCH_BYTES),
+    expressionLimits: limits,
+    overrides: {
+      timeoutMs: config.SIMULATE_TIMEOUT_MS,
+      memoryBytes: config.SIMULATE_MEMORY_BYTES,
+    },
+    registry,
+  });
+  releasers.push('simulator', () => simulator.stop());
+  const simulation = simulateRoute({
+    simulator,
+    // Without authentication everybody has every role; then only the setting counts.
+    overridesAllowed: ({ roles }) =>
+      config.SIMULATE_OVERRIDES || (config.AUTH_MODE !== 'none' && roles.has('operate')),
+    maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
+  });
+  return { pipeline, simulation };
 }
 
 /** Where each AWS service is; its own address wins over the one for all. */

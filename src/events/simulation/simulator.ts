@@ -7,12 +7,7 @@ import { createSampleEvent, type InteractionFacts } from '../pipeline/sample-eve
 import type { EntryLimits } from '../ports.ts';
 import type { OverrideJob } from './override-child.ts';
 import { createOverrideRunner, type OverrideRunnerOptions } from './override-runner.ts';
-import {
-  type Simulation,
-  simulate,
-  toSimulation,
-  unreadable,
-} from './simulate.ts';
+import { type Simulation, simulate, toSimulation, unreadable } from './simulate.ts';
 import { createSimulationTally, type SimulationCounts } from './tally.ts';
 
 export interface SimulatorOptions {

@@ -58,22 +58,33 @@ function version({ about }: OperationRouteOptions): Route {
     role: 'public',
     operationId: 'version',
     summary: 'What is running here?',
+    description:
+      'Name and version. Runtime and commit only when authentication is off; else `bridge_build_info` of GET /metrics has them.',
     tag,
     quiet: true,
     responses: {
       200: {
-        description: 'Name, version, runtime, commit when known',
+        description: 'The build',
         schema: {
-          ...closedObject({
+          type: 'object',
+          required: ['name', 'version'],
+          additionalProperties: false,
+          properties: {
             name: { type: 'string' },
             version: { type: 'string' },
             node: { type: 'string' },
-          }),
-          additionalProperties: { type: 'string' },
+            commit: { type: 'string', description: 'When known' },
+          },
         },
       },
     },
-    handle: async () => ({ status: 200, body: { ...about, node: process.versions.node } }),
+    async handle({ roles }) {
+      const { name, version } = about;
+      const body = roles.has('operate')
+        ? { ...about, node: process.versions.node }
+        : { name, version };
+      return { status: 200, body };
+    },
   };
 }
 
@@ -85,7 +96,7 @@ function status({ status, health }: OperationRouteOptions): Route {
     operationId: 'status',
     summary: 'Counters and states',
     description:
-      'The pipeline (`ingested`, `published`, `failed`, …), the worker, and the dependencies as `/readyz` has them, among them each configuration file with its version or what is wrong with its newest edit.',
+      'The pipeline (`ingested`, `published`, `failed`, …), the worker, and the dependencies of `/readyz` with notes and last failures, among them each configuration file with its version or what is wrong with its newest edit.',
     tag,
     quiet: true,
     responses: { 200: { description: 'As of now', schema: { type: 'object' } } },

@@ -1,4 +1,4 @@
-import type { Health } from '../../lib/health/health.ts';
+import type { DependencyHealth, Health } from '../../lib/health/health.ts';
 import type { Route } from '../route.ts';
 import { closedObject } from './schema-shapes.ts';
 
@@ -63,10 +63,10 @@ const readiness = {
           state: { enum: ['starting', 'up', 'down'] },
           required: { type: 'boolean', description: 'The service is not ready without it' },
           since: { type: 'string', format: 'date-time' },
-          note: { type: 'string' },
+          note: { type: 'string', description: 'Only when authentication is off' },
           lastError: {
             type: 'object',
-            description: 'The last failure, kept after recovery',
+            description: 'The last failure, kept after recovery; only when authentication is off',
             required: ['message', 'at'],
             additionalProperties: false,
             properties: {
@@ -88,7 +88,8 @@ function readyz({ health, isDraining }: ProbeOptions): Route {
     role: 'public',
     operationId: 'readyz',
     summary: 'Can the service do its work?',
-    description: 'Every dependency by name. Ready again by itself when the required ones are up.',
+    description:
+      'Every dependency by name, with its state. Ready again by itself when the required ones are up. Asks for no credentials; with authentication, notes and failures are in GET /status only, because they name accounts, roles and queues.',
     tag,
     quiet: true,
     probe: true,
@@ -99,15 +100,25 @@ function readyz({ health, isDraining }: ProbeOptions): Route {
         schema: readiness,
       },
     },
-    async handle() {
+    async handle({ roles }) {
       const draining = isDraining();
       const ready = health.ready && !draining;
       const notReady = draining ? 'draining' : 'not_ready';
       return {
         status: ready ? 200 : 503,
         headers: noStore,
-        body: { status: ready ? 'ready' : notReady, dependencies: health.snapshot() },
+        body: {
+          status: ready ? 'ready' : notReady,
+          dependencies: roles.has('operate')
+            ? health.snapshot()
+            : health.snapshot().map(forAnybody),
+        },
       };
     },
   };
+}
+
+/** Notes and failures name accounts, roles, queues and what is in files. */
+function forAnybody({ name, state, required, since }: DependencyHealth) {
+  return { name, state, required, since };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createMetricsRegistry } from '../../../src/lib/metrics.ts';
-import { echoRoute, startTestServer } from '../support/test-server.ts';
+import { ALL_ROLES, echoRoute, startTestServer } from '../support/test-server.ts';
 
 test('readiness names every dependency, follows it, and comes back by itself', async () => {
   await using app = await startTestServer([]);
@@ -41,6 +41,32 @@ test('readiness names every dependency, follows it, and comes back by itself', a
   app.server.beginDrain();
   expect(await readyz()).toMatchObject({ status: 503, body: { status: 'draining' } });
   expect((await fetch(`${app.url}/livez`)).status).toBe(200);
+});
+
+test('with authentication, anybody learns names and states, and only operators why', async () => {
+  await using app = await startTestServer([], {
+    about: { name: 'interaction-bridge', version: '1.2.3', commit: 'abc1234' },
+    authentication: { schemes: ['apiKey'], authenticate: async () => ({ roles: ALL_ROLES }) },
+  });
+  app.health.dependency('stream').up('subscription s-1');
+  app.health.dependency('queue').down(new Error('arn:aws:iam::123456789012:role/bridge may not'));
+  const ask = async (path: string) => (await (await fetch(`${app.url}${path}`)).json()) as object;
+
+  const since = expect.stringMatching(/Z$/) as string;
+  expect(await ask('/readyz')).toEqual({
+    status: 'not_ready',
+    dependencies: [
+      { name: 'stream', state: 'up', required: true, since },
+      { name: 'queue', state: 'down', required: true, since },
+    ],
+  });
+  expect(await ask('/version')).toEqual({ name: 'interaction-bridge', version: '1.2.3' });
+  expect(await ask('/status')).toMatchObject({
+    dependencies: [
+      { note: 'subscription s-1' },
+      { lastError: { message: 'arn:aws:iam::123456789012:role/bridge may not' } },
+    ],
+  });
 });
 
 test('liveness says that the loop turns, whatever the dependencies do', async () => {

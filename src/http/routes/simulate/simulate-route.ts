@@ -25,6 +25,7 @@ export interface SimulateRouteOptions {
 const NDJSON = 'application/x-ndjson';
 /** Simulations between two looks at the other requests. */
 const TURN = 50;
+
 /** What the event pipeline would do with an interaction, and why. Nothing is published. */
 export function simulateRoute(options: SimulateRouteOptions): Route {
   const { simulator } = options;
@@ -44,7 +45,7 @@ export function simulateRoute(options: SimulateRouteOptions): Route {
     }
     const simulations =
       overrides === undefined
-        ? await runInTurns(events, call.signal)
+        ? await runInTurns(simulator, events, call.signal)
         : await simulator.runWith(overrides, events, call.signal);
     const tally = createSimulationTally();
     for (const simulation of simulations) tally.add(simulation);
@@ -57,21 +58,10 @@ export function simulateRoute(options: SimulateRouteOptions): Route {
     return answerOf(first, report);
   }
 
-  function reportOf({ report, counts }: SimulationTally) {
-    return { report, counts: { thisRequest: counts, sinceStart: simulator.sinceStart } };
-  }
-
-  async function runInTurns(
-    events: readonly unknown[],
-    signal: AbortSignal,
-  ): Promise<Simulation[]> {
-    const simulations: Simulation[] = [];
-    for (const event of events) {
-      if (simulations.length % TURN === TURN - 1) await nextTurn(signal);
-      simulations.push(await simulator.run(event));
-    }
-    return simulations;
-  }
+  const reportOf = ({ report, counts }: SimulationTally) => ({
+    report,
+    counts: { thisRequest: counts, sinceStart: simulator.sinceStart },
+  });
 
   /** A line is an event or a list of events, as in the stream that the worker reads. */
   async function simulateLines(call: Call): Promise<undefined> {
@@ -148,6 +138,19 @@ export function simulateRoute(options: SimulateRouteOptions): Route {
       return simulateAll(call, isJsonObject(call.body) ? call.body : {});
     },
   };
+}
+
+async function runInTurns(
+  simulator: Simulator,
+  events: readonly unknown[],
+  signal: AbortSignal,
+): Promise<Simulation[]> {
+  const simulations: Simulation[] = [];
+  for (const event of events) {
+    if (simulations.length % TURN === TURN - 1) await nextTurn(signal);
+    simulations.push(await simulator.run(event));
+  }
+  return simulations;
 }
 
 function isStreamed({ request }: Call): boolean {
