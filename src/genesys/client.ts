@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import { coerceError, UpstreamError } from '../errors.ts';
+import type { TokenBucket } from '../lib/limits/token-bucket.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Registry } from '../lib/metrics.ts';
 import { type RetryPolicy, retry, type Sleep } from '../lib/retry.ts';
-import type { TokenBucket } from '../lib/token-bucket.ts';
 import { createClientMetrics } from './client-metrics.ts';
 import { createExchange, type Exchanged, type Target } from './exchange.ts';
 import { badAnswer, refusal } from './failures.ts';

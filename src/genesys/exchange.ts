@@ -1,6 +1,6 @@
 import { UpstreamError } from '../errors.ts';
+import type { TokenBucket } from '../lib/limits/token-bucket.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { TokenBucket } from '../lib/token-bucket.ts';
 import type { ClientMetrics } from './client-metrics.ts';
 import { type CallFacts, noAnswer } from './failures.ts';
 import type { Outgoing, Received } from './http.ts';

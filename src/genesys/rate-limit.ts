@@ -1,5 +1,5 @@
+import type { TokenBucket } from '../lib/limits/token-bucket.ts';
 import { parseRetryAfter } from '../lib/retry.ts';
-import type { TokenBucket } from '../lib/token-bucket.ts';
 import { headerOf, type Received } from './http.ts';
 
 export interface RateLimitOptions {

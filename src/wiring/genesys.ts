@@ -4,7 +4,7 @@ import { createGenesysClient, type GenesysClient } from '../genesys/client.ts';
 import { createTokenCache, type TokenCache } from '../genesys/tokens/token-cache.ts';
 import { createAvailability } from '../lib/health/availability.ts';
 import { startDependencyCheck } from '../lib/health/dependency-check.ts';
-import { createTokenBucket } from '../lib/token-bucket.ts';
+import { createTokenBucket } from '../lib/limits/token-bucket.ts';
 import type { Shared } from './shared.ts';
 
 const CHECK_INTERVAL_MS = 60_000;

@@ -6,9 +6,9 @@ import {
   type GenesysClientOptions,
 } from '../../src/genesys/client.ts';
 import { createTokenCache, type TokenCacheOptions } from '../../src/genesys/tokens/token-cache.ts';
+import { createTokenBucket } from '../../src/lib/limits/token-bucket.ts';
 import { createLogger, type Logger } from '../../src/lib/logger.ts';
 import { createMetricsRegistry } from '../../src/lib/metrics.ts';
-import { createTokenBucket } from '../../src/lib/token-bucket.ts';
 
 export const TIMEOUTS = { connectMs: 2000, headersMs: 2000, bodyMs: 2000, tryMs: 5000 };
 export const RETRY = { maxTries: 3, baseMs: 2, capMs: 10, budgetMs: 2000 };

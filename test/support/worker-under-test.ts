@@ -13,9 +13,9 @@ import { createGenesysClient } from '../../src/genesys/client.ts';
 import { createEventSource } from '../../src/genesys/reference/event-source.ts';
 import { createTokenCache } from '../../src/genesys/tokens/token-cache.ts';
 import { createHealth } from '../../src/lib/health/health.ts';
+import { createTokenBucket } from '../../src/lib/limits/token-bucket.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createMetricsRegistry } from '../../src/lib/metrics.ts';
-import { createTokenBucket } from '../../src/lib/token-bucket.ts';
 import type { SandboxOptions } from '../../src/sandbox/options.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 

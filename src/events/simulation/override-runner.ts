@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { extname } from 'node:path';
 import { BridgeError } from '../../errors.ts';
+import { createSemaphore } from '../../lib/limits/semaphore.ts';
 import { onAbort } from '../../lib/on-abort.ts';
-import { createSemaphore } from '../../lib/semaphore.ts';
 import type { OverrideAnswer, OverrideJob } from './override-child.ts';
 import type { StageResults } from './simulate.ts';
 

@@ -1,6 +1,6 @@
+import { createRarely } from '../../lib/limits/rarely.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { Histogram } from '../../lib/metrics.ts';
-import { createRarely } from '../../lib/rarely.ts';
 import { type Failure, letterOf } from '../dead-letters/letter.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Refusal } from '../publish/delivery.ts';

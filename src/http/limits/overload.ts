@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
+import { createRarely } from '../../lib/limits/rarely.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { createRarely } from '../../lib/rarely.ts';
 import type { Exchanges } from '../exchange.ts';
 import { Problem } from '../problem.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';

@@ -1,5 +1,5 @@
-import { abortable } from './abortable.ts';
-import { sleep as realSleep, type Sleep } from './retry.ts';
+import { abortable } from '../abortable.ts';
+import { sleep as realSleep, type Sleep } from '../retry.ts';
 
 export interface TokenBucketOptions {
   /** Never more than this many takes in any 60 seconds. */

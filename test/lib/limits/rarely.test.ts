@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createRarely } from '../../src/lib/rarely.ts';
+import { createRarely } from '../../../src/lib/limits/rarely.ts';
 
 test('one line a second, with the number of calls that it stands for', () => {
   const lines: [number, string][] = [];

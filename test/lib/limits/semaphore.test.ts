@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createSemaphore } from '../../src/lib/semaphore.ts';
+import { createSemaphore } from '../../../src/lib/limits/semaphore.ts';
 
 const NEVER = new AbortController().signal;
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createTokenBucket } from '../../src/lib/token-bucket.ts';
+import { createTokenBucket } from '../../../src/lib/limits/token-bucket.ts';
 
 /** A clock of whole milliseconds that only moves when somebody sleeps. */
 function virtualTime() {
