@@ -1,16 +1,9 @@
 import { BridgeError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { EventToTake } from '../journal/group-commit.ts';
-import { parseEventTime } from '../pipeline/event-time.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type {
-  BusEntry,
-  DeadLetter,
-  DeadLetterCounts,
-  DeadLetterQueue,
-  RawEvent,
-  ReceivedLetter,
-} from '../ports.ts';
+import type { DeadLetterCounts, DeadLetterQueue, ReceivedLetter } from '../ports.ts';
+import { judgeLetter } from './judge-letter.ts';
 
 export interface ReplayOptions {
   readonly queue: DeadLetterQueue;
@@ -74,10 +67,6 @@ export interface Progress {
   notReplayable: number;
 }
 
-type Verdict =
-  | { readonly take: EventToTake }
-  | { readonly stays: 'failedAgain' | 'notReplayable'; readonly stage: string; code: string };
-
 const BATCH = 50;
 const MAX_SHOWN = 20;
 const LOG_EVERY_MS = 10_000;
@@ -87,26 +76,6 @@ const VISIBILITY_SECONDS = 300;
 export function createReplay(options: ReplayOptions): Replay {
   const { queue, pipeline, takeAgain, log, now = Date.now } = options;
   let progress: Progress | undefined;
-
-  async function judge(letter: DeadLetter | undefined): Promise<Verdict> {
-    if (letter === undefined) {
-      return { stays: 'notReplayable', stage: 'read', code: 'not_a_letter' };
-    }
-    const { originalEvent, eventId, stage } = letter;
-    if (!isRecord(originalEvent)) {
-      return { stays: 'notReplayable', stage, code: letter.errorCode };
-    }
-    // Taken now: how long it lay in the queue says nothing about the pipeline's latency.
-    const event = { eventId, event: originalEvent, takenAtMs: now() };
-    // Where the entry is to blame, or nobody knows, today's expression may make a better one.
-    if (letter.cause === 'bus' || letter.cause === 'retries') {
-      const entry = entryOf(letter.transformedEvent);
-      if (entry !== undefined) return { take: { ...event, entry } };
-    }
-    const result = await pipeline.process(originalEvent, eventId);
-    if (result.ok) return { take: event };
-    return { stays: 'failedAgain', stage: result.stage, code: result.code };
-  }
 
   async function replayAll(
     { dryRun, max }: ReplayRequest,
@@ -124,7 +93,7 @@ export function createReplay(options: ReplayOptions): Replay {
       const accepted: EventToTake[] = [];
       const receipts: string[] = [];
       for (const { receipt, letter } of letters) {
-        const verdict = await judge(letter);
+        const verdict = await judgeLetter(letter, pipeline, now());
         at.examined += 1;
         if ('take' in verdict) {
           accepted.push(verdict.take);
@@ -182,18 +151,8 @@ export function createReplay(options: ReplayOptions): Replay {
         await queue.release(held).catch(() => log.warn('Letters stay hidden for some minutes'));
       }
     }
-    const { examined, replayed, failedAgain, notReplayable } = at;
-    return {
-      dryRun,
-      counts,
-      examined,
-      replayed,
-      failedAgain,
-      notReplayable,
-      notDeleted,
-      endedBy,
-      staying,
-    };
+    const { startedAt: _shown, ...numbers } = at;
+    return { ...numbers, counts, notDeleted, endedBy, staying };
   }
 
   return {
@@ -207,14 +166,7 @@ export function createReplay(options: ReplayOptions): Replay {
           },
         );
       }
-      progress = {
-        startedAt: new Date(now()).toISOString(),
-        dryRun: request.dryRun,
-        examined: 0,
-        replayed: 0,
-        failedAgain: 0,
-        notReplayable: 0,
-      };
+      progress = newProgress(request.dryRun, now());
       try {
         const report = await replayAll(request, progress, signal);
         const { staying: _shown, ...numbers } = report;
@@ -230,23 +182,7 @@ export function createReplay(options: ReplayOptions): Replay {
   };
 }
 
-function isRecord(value: unknown): value is RawEvent {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** The entry of a letter; what comes from a queue is checked before it is believed. */
-function entryOf(value: unknown): BusEntry | undefined {
-  if (!isRecord(value)) return undefined;
-  const { source, detailType, detail, time, resources, traceHeader } = value;
-  const date = parseEventTime(time);
-  if (typeof source !== 'string' || typeof detailType !== 'string' || typeof detail !== 'string') {
-    return undefined;
-  }
-  if (date === undefined || !isTexts(resources)) return undefined;
-  const entry = { source, detailType, detail, time: date, resources };
-  return typeof traceHeader === 'string' ? { ...entry, traceHeader } : entry;
-}
-
-function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+function newProgress(dryRun: boolean, nowMs: number): Progress {
+  const counts = { examined: 0, replayed: 0, failedAgain: 0, notReplayable: 0 };
+  return { startedAt: new Date(nowMs).toISOString(), dryRun, ...counts };
 }
