@@ -59,8 +59,11 @@ export function createQueue(options: QueueOptions) {
     const deduplicationId = isFifo
       ? (outgoing.deduplicationId ?? createHash('sha256').update(outgoing.body).digest('hex'))
       : undefined;
-    const before = deduplication.find(deduplicationId, sentAt);
-    if (before !== undefined) return before;
+    const scope = settings['DeduplicationScope'] === 'messageGroup' ? outgoing.groupId : undefined;
+    const key = deduplicationId === undefined ? undefined : `${scope ?? ''} ${deduplicationId}`;
+    const before = deduplication.find(key, sentAt);
+    // The sender checks the hashes of what it sent just now.
+    if (before !== undefined) return { ...before, ...digests(outgoing) };
 
     lastSequence += 1;
     const message = storedMessage(outgoing, {
@@ -70,7 +73,7 @@ export function createQueue(options: QueueOptions) {
       delaySeconds: outgoing.delaySeconds ?? Number(settings['DelaySeconds']),
     });
     messages.set(message.messageId, message);
-    deduplication.remember(deduplicationId, message, sentAt);
+    deduplication.remember(key, message, sentAt);
     const [oldest] = messages.keys();
     if (messages.size > options.keepMessages && oldest !== undefined) messages.delete(oldest);
     return message;
@@ -157,17 +160,22 @@ function storedMessage(
     readonly delaySeconds: number;
   },
 ): StoredMessage {
-  const { body, attributes } = outgoing;
   return {
     ...outgoing,
     ...sent,
+    ...digests(outgoing),
     messageId: randomUUID(),
-    bodyMd5: md5(body),
-    attributesMd5: Object.keys(attributes).length === 0 ? undefined : attributesMd5(attributes),
     visibleAt: sent.sentAt + sent.delaySeconds * 1000,
     receiveCount: 0,
     firstReceivedAt: undefined,
     receipt: undefined,
+  };
+}
+
+function digests({ body, attributes }: OutgoingMessage) {
+  return {
+    bodyMd5: md5(body),
+    attributesMd5: Object.keys(attributes).length === 0 ? undefined : attributesMd5(attributes),
   };
 }
 

@@ -317,3 +317,26 @@ test('queues are made, found, measured, configured and emptied', async () => {
     client.send(new CreateQueueCommand({ QueueName: 'x', Attributes: { FifoQueue: 'true' } })),
   ).rejects.toMatchObject({ name: 'InvalidParameterValue' });
 });
+
+test('a duplicate is taken whatever its body, and what it says is hashed', async () => {
+  const ids = { QueueUrl: fifoUrl(), MessageGroupId: 'g', MessageDeduplicationId: 'd' };
+  const first = await send({ ...ids, MessageBody: 'first' });
+  // The client compares the hash with the body that it sent.
+  const second = await send({ ...ids, MessageBody: 'second' });
+  expect(second.MessageId).toBe(first.MessageId);
+  expect((await receive(fifoUrl())).map(({ Body }) => Body)).toEqual(['first']);
+});
+
+test.each([
+  ['queue', ['g1']],
+  ['messageGroup', ['g1', 'g2']],
+])('in the scope of a %s an id is new once', async (DeduplicationScope, bodies) => {
+  await client.send(
+    new SetQueueAttributesCommand({ QueueUrl: fifoUrl(), Attributes: { DeduplicationScope } }),
+  );
+  for (const group of ['g1', 'g2', 'g1']) {
+    const ids = { MessageGroupId: group, MessageDeduplicationId: 'd' };
+    await send({ QueueUrl: fifoUrl(), ...ids, MessageBody: group });
+  }
+  expect((await receive(fifoUrl())).map(({ Body }) => Body)).toEqual(bodies);
+});
