@@ -19,7 +19,6 @@ export interface SimulatorOptions {
   readonly overrides: OverrideRunnerOptions;
   readonly registry: Registry;
   readonly now?: () => Date;
-  readonly newId?: () => string;
 }
 
 /** What is tried instead of what is configured. */
@@ -51,7 +50,6 @@ const MAX_RESULT_LENGTH = 16 * 1024 * 1024;
 export function createSimulator(options: SimulatorOptions): Simulator {
   const { pipeline, entryLimits } = options;
   const now = options.now ?? (() => new Date());
-  const newId = options.newId ?? randomUUID;
   const runner = createOverrideRunner(options.overrides);
   const sinceStart = createSimulationTally();
   const counter = new Counter({
@@ -74,7 +72,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   }
 
   return {
-    sampleEvent: (facts) => createSampleEvent(facts, { uuid: newId, now }),
+    sampleEvent: (facts) => createSampleEvent(facts, { uuid: randomUUID, now }),
 
     async run(event) {
       const context = { mode: pipeline.sources.mode, limits: entryLimits };

@@ -11,8 +11,6 @@ import { keyWeakness } from './key-strength.ts';
 
 export interface KeySetOptions {
   readonly url: string;
-  /** How long fetched keys are used before they are looked up again, in milliseconds. */
-  readonly maxAgeMs?: number;
   /** No two fetches are closer than this, whatever callers send, in milliseconds. */
   readonly minIntervalMs?: number;
   readonly timeoutMs?: number;
@@ -48,6 +46,8 @@ export interface KeySet {
 const RETRY_INTERVAL_MS = 2000;
 /** For so long after a failure nobody waits for another fetch, in milliseconds. */
 const FAILURE_HOLDS_MS = 10_000;
+/** How long fetched keys are used before they are looked up again, in milliseconds. */
+const MAX_AGE_MS = 600_000;
 const MAX_WAITING = 50;
 const MAX_BYTES = 262_144;
 const MAX_KEYS = 100;
@@ -61,7 +61,6 @@ interface Keys {
 
 export function createKeySet(options: KeySetOptions): KeySet {
   const now = options.now ?? Date.now;
-  const maxAgeMs = options.maxAgeMs ?? 600_000;
   const minIntervalMs = options.minIntervalMs ?? 30_000;
   const timeoutMs = options.timeoutMs ?? 5000;
   const maxWaitMs = options.maxWaitMs ?? 2000;
@@ -148,7 +147,7 @@ export function createKeySet(options: KeySetOptions): KeySet {
     async find(header) {
       if (keys === undefined) await refresh();
       // Nobody waits for a look-up that only confirms what is known.
-      else if (now() - fetchedAtMs >= maxAgeMs) void refresh();
+      else if (now() - fetchedAtMs >= MAX_AGE_MS) void refresh();
       let found = await lookUp(header);
       if (found === 'unknown' && header.kid !== undefined) {
         await refresh();

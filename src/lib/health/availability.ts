@@ -2,24 +2,25 @@ import { BridgeError, coerceError, UpstreamError } from '../../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { DependencyReporter } from './health.ts';
 
+/** A failure that lasts is logged again after this long, in milliseconds. */
+const REPEAT_MS = 60_000;
+
 export interface AvailabilityOptions {
   /** Subject of the log lines, for example `Event stream`. */
   readonly what: string;
   readonly reporter: Pick<DependencyReporter, 'up' | 'down'>;
   readonly log: Logger;
-  /** A failure that lasts is logged again after this long, in milliseconds. Default one minute. */
-  readonly repeatMs?: number | undefined;
   readonly now?: (() => number) | undefined;
 }
 
-/** Tells readiness about each failure, and the log about each change and then once a minute. */
+/** Reports each failure to readiness; logs each change, and a failure that lasts once a minute. */
 export interface Availability {
   down(error: unknown, consequence: string): void;
   up(note?: string): void;
 }
 
 export function createAvailability(options: AvailabilityOptions): Availability {
-  const { what, reporter, log, repeatMs = 60_000, now = Date.now } = options;
+  const { what, reporter, log, now = Date.now } = options;
   let sinceMs: number | undefined;
   let loggedMs = 0;
 
@@ -27,7 +28,7 @@ export function createAvailability(options: AvailabilityOptions): Availability {
     down(thrown, consequence) {
       reporter.down(thrown);
       const nowMs = now();
-      if (sinceMs !== undefined && nowMs - loggedMs < repeatMs) {
+      if (sinceMs !== undefined && nowMs - loggedMs < REPEAT_MS) {
         log.debug({ ...errorFacts(thrown), downForMs: nowMs - sinceMs }, `${what} failed again`);
         return;
       }
