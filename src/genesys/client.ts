@@ -10,7 +10,7 @@ import { badAnswer, refusal } from './failures.ts';
 import {
   AnswerTooLarge,
   createHttp,
-  headerOf,
+  firstHeader,
   type Received,
   type RequestTimeouts,
   readText,
@@ -180,7 +180,7 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
         { operation, method: 'GET', path, query: '', scope, signal, tries },
         (outgoing) => http.open(outgoing, silenceMs),
       );
-      const isPage = headerOf(answer.headers, 'content-type')?.includes('html') === true;
+      const isPage = firstHeader(answer.headers, 'content-type')?.includes('html') === true;
       if (answer.status === 200 && !isPage) return answer.body;
 
       const text = await readText(answer.body, MAX_ERROR_BYTES).catch(() => '');
@@ -228,7 +228,7 @@ function parsed(answer: Received): unknown {
   try {
     return JSON.parse(answer.text);
   } catch {
-    const type = headerOf(answer.headers, 'content-type') ?? 'of unknown type';
+    const type = firstHeader(answer.headers, 'content-type') ?? 'of unknown type';
     throw new ShapeError(`its body (${type.slice(0, 80)}) is not JSON`);
   }
 }

@@ -1,7 +1,7 @@
 import { coerceError, type FailureKind, UpstreamError } from '../errors.ts';
 import { cutText } from '../lib/cut-text.ts';
 import { isJsonObject, type JsonObject } from '../lib/json-object.ts';
-import { AnswerTooLarge, headerOf, type Received, TryTimedOut } from './http.ts';
+import { AnswerTooLarge, firstHeader, type Received, TryTimedOut } from './http.ts';
 import { GRANT_SETTINGS, type GrantName, type Scope } from './scopes.ts';
 
 /** What an error message says about the call that failed. */
@@ -174,7 +174,7 @@ export function correlationIdOf(
   answer: Pick<Received, 'headers' | 'text'>,
   body?: ErrorBody,
 ): string | undefined {
-  return headerOf(answer.headers, 'inin-correlation-id') ?? body?.contextId;
+  return firstHeader(answer.headers, 'inin-correlation-id') ?? body?.contextId;
 }
 
 export function where(call: Pick<CallFacts, 'operation' | 'method' | 'path'>): string {

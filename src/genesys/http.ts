@@ -162,7 +162,8 @@ function linkedAbort(outer: AbortSignal | undefined, ms: number) {
   };
 }
 
-export function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+/** A header of an answer; of one that came more than once, the first. */
+export function firstHeader(headers: IncomingHttpHeaders, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
 }

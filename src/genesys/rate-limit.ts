@@ -1,6 +1,6 @@
 import type { TokenBucket } from '../lib/limits/token-bucket.ts';
 import { parseRetryAfter } from '../lib/retry.ts';
-import { headerOf, type Received } from './http.ts';
+import { firstHeader, type Received } from './http.ts';
 
 export interface RateLimitOptions {
   readonly bucket: TokenBucket;
@@ -47,13 +47,13 @@ export function createRateLimit({ bucket, maxPauseMs, now }: RateLimitOptions): 
 
   return {
     observe({ status, headers }) {
-      const allowed = Number(headerOf(headers, 'inin-ratelimit-allowed'));
+      const allowed = Number(firstHeader(headers, 'inin-ratelimit-allowed'));
       if (allowed >= 1) follow(Math.floor(allowed));
 
       if (status === 429) {
         const waitMs =
-          parseRetryAfter(headerOf(headers, 'retry-after'), now()) ??
-          parseRetryAfter(headerOf(headers, 'inin-ratelimit-reset'), now());
+          parseRetryAfter(firstHeader(headers, 'retry-after'), now()) ??
+          parseRetryAfter(firstHeader(headers, 'inin-ratelimit-reset'), now());
         if (waitMs !== undefined) {
           bucket.pauseUntil(now() + Math.min(waitMs, maxPauseMs));
         } else if (now() - changedMs >= HALVE_EVERY_MS) {
@@ -66,7 +66,9 @@ export function createRateLimit({ bucket, maxPauseMs, now }: RateLimitOptions): 
         changedMs = now();
         change(Math.min(ceiling, rate + Math.max(1, Math.floor(ceiling * GROWTH))));
       }
-      return status >= 500 ? parseRetryAfter(headerOf(headers, 'retry-after'), now()) : undefined;
+      return status >= 500
+        ? parseRetryAfter(firstHeader(headers, 'retry-after'), now())
+        : undefined;
     },
   };
 }

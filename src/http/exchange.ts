@@ -103,7 +103,11 @@ function linger(request: IncomingMessage): void {
   request.resume();
 }
 
-/** A header that makes sense once only. */
+/**
+ * A request header as Node has it: repeated ones are joined by commas, or the first counts where a
+ * list makes no sense (`authorization`, `content-type`). Only `set-cookie`, which no request has,
+ * would be an array.
+ */
 export function headerOf(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? undefined : value;

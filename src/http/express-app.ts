@@ -5,17 +5,17 @@ import { ConfigError } from '../errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Authentication } from './auth/authentication.ts';
 import { createJsonBodyReader } from './body/json-body.ts';
-import { createValidation } from './body/schema-checks.ts';
+import { createSchemaChecks } from './body/schema-checks.ts';
 import type { Caller, Exchanges } from './exchange.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import type { LoopMonitor } from './limits/loop-monitor.ts';
 import { createTurns } from './limits/loop-turns.ts';
 import { turnAwayUnderOverload } from './limits/overload.ts';
-import { addressKey, createRateLimit } from './limits/rate-limit.ts';
+import { addressKey, createCallerLimit } from './limits/rate-limit.ts';
 import { Problem } from './problem.ts';
 import { problemOf, writeProblem } from './problem-of-error.ts';
 import { ROLES, type Route } from './route.ts';
-import { createOperation } from './route-handler.ts';
+import { createRouteHandler } from './route-handler.ts';
 import type { HttpMetrics } from './telemetry/http-metrics.ts';
 import { createRequestLog, pathOf } from './telemetry/request-log.ts';
 
@@ -60,7 +60,7 @@ export function createApplication(options: ApplicationOptions): Express {
   );
   app.use(requireHost);
 
-  const rateLimit = createRateLimit({
+  const callerLimit = createCallerLimit({
     perMinute: limits.perMinute,
     keyOf(request) {
       const name = exchanges.of(request).caller?.name;
@@ -68,7 +68,7 @@ export function createApplication(options: ApplicationOptions): Express {
     },
   });
   const parts = {
-    validation: createValidation(),
+    checks: createSchemaChecks(),
     bodies: createJsonBodyReader({
       maxBytes: limits.bodyBytes,
       timeoutMs: limits.bodyTimeoutMs,
@@ -96,10 +96,10 @@ export function createApplication(options: ApplicationOptions): Express {
       }
       next();
     };
-  const operation = (route: Route): RequestHandler => createOperation({ ...parts, route });
+  const handler = (route: Route): RequestHandler => createRouteHandler({ ...parts, route });
 
   for (const route of routes.filter(({ probe }) => probe === true)) {
-    app[route.method](route.path, enter(route), operation(route));
+    app[route.method](route.path, enter(route), handler(route));
   }
   app.use(async (_request, _response, next) => {
     await parts.turns();
@@ -107,12 +107,12 @@ export function createApplication(options: ApplicationOptions): Express {
   });
   app.use(turnAwayUnderOverload(options));
   for (const route of routes.filter(({ probe }) => probe !== true)) {
-    app[route.method](route.path, enter(route), authorize(route), rateLimit, operation(route));
+    app[route.method](route.path, enter(route), authorize(route), callerLimit, handler(route));
   }
   for (const path of new Set(routes.map((route) => route.path))) {
-    app.all(path, rateLimit, refuseMethod(routes.filter((route) => route.path === path)));
+    app.all(path, callerLimit, refuseMethod(routes.filter((route) => route.path === path)));
   }
-  app.use(rateLimit, () => {
+  app.use(callerLimit, () => {
     throw new Problem(
       404,
       'not_found',

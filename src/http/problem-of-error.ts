@@ -29,11 +29,9 @@ export function problemOf(thrown: unknown): Problem {
 function problemOfUpstream(error: UpstreamError): Problem {
   const members = {
     service: error.service,
-    ...(error.status === undefined ? {} : { upstreamStatus: error.status }),
-    ...(error.correlationId === undefined ? {} : { correlationId: error.correlationId }),
-    ...(error.missingPermission === undefined
-      ? {}
-      : { missingPermission: error.missingPermission }),
+    upstreamStatus: error.status,
+    correlationId: error.correlationId,
+    missingPermission: error.missingPermission,
   };
   const problem = (status: number, code = error.code, headers = {}): Problem =>
     new Problem(status, code, error.message, { cause: error, headers, members });
@@ -122,11 +120,11 @@ export function describeError(thrown: unknown): Record<string, unknown> {
     type: error.name,
     code: problem.code,
     message: problem.errors.length === 0 ? error.message : placesOf(problem),
-    ...(problem.status === 500 ? { stack: error.stack } : {}),
+    stack: problem.status === 500 ? error.stack : undefined,
     ...(error instanceof UpstreamError
       ? { service: error.service, status: error.status, correlationId: error.correlationId }
       : {}),
-    ...(error.cause instanceof Error ? { cause: describeCause(error.cause) } : {}),
+    cause: error.cause instanceof Error ? describeCause(error.cause) : undefined,
   };
 }
 

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { Request, RequestHandler, Response } from 'express';
 import type { JsonBodyReader } from './body/json-body.ts';
-import { parseJson } from './body/json-guard.ts';
-import type { Validation } from './body/schema-checks.ts';
+import { parseJsonBody } from './body/json-guard.ts';
+import type { SchemaChecks } from './body/schema-checks.ts';
 import { type Exchanges, hasBody, headerOf } from './exchange.ts';
 import type { Turns } from './limits/loop-turns.ts';
 import { Problem } from './problem.ts';
@@ -12,9 +12,9 @@ import type { Answer, Role, Route } from './route.ts';
  * The Express handler of one route: checks content type, query and body, calls the use case,
  * writes its answer. Schemas are compiled here, once.
  */
-export function createOperation(options: {
+export function createRouteHandler(options: {
   route: Route;
-  validation: Validation;
+  checks: SchemaChecks;
   bodies: JsonBodyReader;
   maxJsonDepth: number;
   turns: Turns;
@@ -23,8 +23,8 @@ export function createOperation(options: {
   rolesOfAnybody: ReadonlySet<Role>;
 }): RequestHandler {
   const { route, bodies, exchanges } = options;
-  const checkQuery = options.validation.query(route.query);
-  const checkBody = route.body === undefined ? undefined : options.validation.body(route.body);
+  const checkQuery = options.checks.query(route.query);
+  const checkBody = route.body === undefined ? undefined : options.checks.body(route.body);
   const accepted = [...(checkBody === undefined ? [] : [JSON_TYPE]), ...(route.streams ?? [])];
 
   /** The bytes of a JSON body; `undefined` when there is none, or the handler reads it itself. */
@@ -67,7 +67,7 @@ export function createOperation(options: {
     // While it waited for its body, others may have come.
     if (bytes !== undefined) await options.turns();
     signal.throwIfAborted();
-    const body = bytes === undefined ? undefined : parseJson(bytes, options.maxJsonDepth);
+    const body = bytes === undefined ? undefined : parseJsonBody(bytes, options.maxJsonDepth);
     if (bytes !== undefined) checkBody?.(body, bytes.length);
     const answer = await route.handle({
       query,

@@ -41,7 +41,7 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** One operation of the HTTP interface; the server, the validator and OpenAPI read it. */
+/** One route of the HTTP interface; the server, the validator and OpenAPI read it. */
 export interface Route {
   readonly method: 'get' | 'post';
   /** Express path, for example `/map`. */

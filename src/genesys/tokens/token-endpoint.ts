@@ -9,7 +9,7 @@ import {
   readErrorBody,
   where,
 } from '../failures.ts';
-import { type Http, headerOf, type Received } from '../http.ts';
+import { firstHeader, type Http, type Received } from '../http.ts';
 import { CLIENT_CREDENTIALS_SCOPES, GRANT_SETTINGS, type GrantName } from '../scopes.ts';
 import { optionalText, record, ShapeError, text } from '../shape.ts';
 import type { Grant } from './grants.ts';
@@ -114,7 +114,7 @@ function tokenRefusal(
       ...facts,
       code: answer.status === 429 ? 'genesys_rate_limited' : 'genesys_unavailable',
       kind: 'retry',
-      retryAfterMs: parseRetryAfter(headerOf(answer.headers, 'retry-after'), nowMs),
+      retryAfterMs: parseRetryAfter(firstHeader(answer.headers, 'retry-after'), nowMs),
     });
   }
   const check =

@@ -41,7 +41,7 @@ export function hasProtoKey(json: string): boolean {
 }
 
 /** @throws Problem 400 that says what is wrong without quoting the text. */
-export function parseJson(body: Buffer, maxDepth: number): unknown {
+export function parseJsonBody(body: Buffer, maxDepth: number): unknown {
   const tooDeepAt = offsetTooDeep(body, maxDepth);
   if (tooDeepAt >= 0) {
     throw new Problem(

@@ -10,7 +10,7 @@ const MAX_REPORTED = 50;
 const REPORT_ALL_BELOW_BYTES = 65_536;
 
 /** Compiles the schemas of the routes, each once. */
-export interface Validation {
+export interface SchemaChecks {
   /** @returns a check that yields the typed parameters, or throws Problem 400 with every fault. */
   query(
     schema: JsonSchema | undefined,
@@ -19,7 +19,7 @@ export interface Validation {
   body(schema: JsonSchema): (value: unknown, bytes: number) => void;
 }
 
-export function createValidation(): Validation {
+export function createSchemaChecks(): SchemaChecks {
   const common = { strict: true, allowUnionTypes: true } as const;
   const ofQuery = new Ajv2020({
     ...common,

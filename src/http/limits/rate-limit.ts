@@ -39,7 +39,7 @@ export function addressKey(address: string | undefined): string {
 }
 
 /** A number of requests per minute for each key; `RateLimit-*` headers tell how many are left. */
-export function createRateLimit(options: {
+export function createCallerLimit(options: {
   perMinute: number;
   keyOf: (request: Parameters<RequestHandler>[0]) => string;
   now?: () => number;

@@ -88,11 +88,10 @@ function look({ queue, replay, journal }: DeadLetterRouteOptions): Route {
         body: {
           queue: await queue.counts(signal),
           waiting: { letters: journal.letters, oldestSeconds: journal.oldestLetterAgeMs / 1000 },
-          ...(received.length > 0 && {
-            oldestShownSeconds: Math.max(0, (Date.now() - oldest) / 1000),
-          }),
+          oldestShownSeconds:
+            received.length === 0 ? undefined : Math.max(0, (Date.now() - oldest) / 1000),
           letters: received.map(shown),
-          ...(replay.progress !== undefined && { replay: replay.progress }),
+          replay: replay.progress,
         },
       };
     },

@@ -45,7 +45,11 @@ async function operator(sandboxOptions: SandboxOptions = {}) {
     },
     post: async (path: string) => {
       const answer = await fetch(server.url + path, { method: 'POST' });
-      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+      return {
+        status: answer.status,
+        headers: answer.headers,
+        body: (await answer.json()) as Record<string, unknown>,
+      };
     },
   };
 }
@@ -183,9 +187,10 @@ describe('replaying', () => {
     await until(() => expect(letters()).toBe(1));
     await setExpression(GOOD);
     await worker.stop();
-    const { status, body } = await post('/dead-letters/replay');
+    const { status, headers, body } = await post('/dead-letters/replay');
     expect(status).toBe(503);
     expect(body['code']).toBe('worker_not_running');
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
     expect(letters()).toBe(1);
   });
 

@@ -15,7 +15,7 @@ export function reportAsJson(report: UsageReport, question: ReportQuestion): obj
       to: period.to.toISOString(),
       days: Math.round(((period.to.getTime() - period.from.getTime()) / DAY_MS) * 100) / 100,
     },
-    ...(detail.orgId === undefined ? {} : { orgId: detail.orgId }),
+    orgId: detail.orgId,
     conversations: report.conversations,
     repeated: report.repeated,
     repetitionChecked: report.repetitionChecked,

@@ -10,7 +10,7 @@ import { streamReport } from './report-stream.ts';
 
 export interface ReportRouteOptions {
   readonly reports: UsageReports;
-  /** How long a report is fresh, in seconds; told to caches. */
+  /** How long a report is fresh, in seconds; `max-age` for caches. */
   readonly cacheTtlSeconds: number;
   /** Longest silence of an event stream, in milliseconds. Default 15 000. */
   readonly heartbeatMs?: number | undefined;

@@ -3,12 +3,12 @@ import { describeError, problemBody, problemOf } from '../../problem-of-error.ts
 import type { Call } from '../../route.ts';
 
 export interface ReportStreamOptions {
-  /** Makes the report and tells how far it is. */
+  /** Makes the report and says how far it is. */
   readonly run: (onProgress: (progress: ReportProgress) => void) => Promise<UsageReport>;
   readonly body: (report: UsageReport) => object;
   /** A comment goes out when nothing else did for so long, in milliseconds. */
   readonly heartbeatMs: number;
-  /** Progress is told at most this often, in milliseconds. */
+  /** Progress is sent at most this often, in milliseconds. */
   readonly progressEveryMs: number;
 }
 
@@ -18,8 +18,8 @@ export interface ReportStreamOptions {
  */
 export async function streamReport(call: Call, options: ReportStreamOptions): Promise<void> {
   const { response } = call;
-  let toldAtMs = -Infinity;
-  let untold: ReportProgress | undefined;
+  let sentAtMs = -Infinity;
+  let pending: ReportProgress | undefined;
 
   function write(text: string): void {
     if (!response.headersSent) {
@@ -39,21 +39,21 @@ export async function streamReport(call: Call, options: ReportStreamOptions): Pr
     write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
   }
 
-  function tellProgress(): void {
-    if (untold === undefined) return;
-    toldAtMs = performance.now();
-    event('progress', untold);
-    untold = undefined;
+  function sendProgress(): void {
+    if (pending === undefined) return;
+    sentAtMs = performance.now();
+    event('progress', pending);
+    pending = undefined;
   }
 
   const heartbeat = setInterval(() => write(': waiting\n\n'), options.heartbeatMs);
   try {
     const report = await options.run((progress) => {
-      untold = progress;
-      const isDue = performance.now() - toldAtMs >= options.progressEveryMs;
-      if (isDue && !response.writableNeedDrain && !call.signal.aborted) tellProgress();
+      pending = progress;
+      const isDue = performance.now() - sentAtMs >= options.progressEveryMs;
+      if (isDue && !response.writableNeedDrain && !call.signal.aborted) sendProgress();
     });
-    tellProgress();
+    sendProgress();
     event('result', options.body(report));
     response.end();
   } catch (error) {

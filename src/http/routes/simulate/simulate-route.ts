@@ -178,12 +178,14 @@ function wordsOf({ error, ...simulated }: Simulation, place: object = {}, report
     ...place,
     status: isGood ? 'simulated' : 'validation_failed',
     outcome,
-    ...(error === undefined ? {} : { error: error.message, code: error.code, errors }),
+    error: error?.message,
+    code: error?.code,
+    errors: error === undefined ? undefined : errors,
     originalEvent,
     transformedEvent,
     latencyMs,
     ...report,
-    ...(warnings.length === 0 ? {} : { warnings }),
+    warnings: warnings.length === 0 ? undefined : warnings,
     trace,
   };
 }
