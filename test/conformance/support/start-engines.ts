@@ -18,6 +18,9 @@ const START_TIMEOUT_MS = 120_000;
 /** Starts what `tools/engines.sh` installed, on free ports, for the time of the run. */
 export default async function startEngines(project: TestProject): Promise<() => Promise<void>> {
   const { CONFORMANCE_MOTO, CONFORMANCE_ELASTICMQ } = process.env;
+  for (const [name, place] of Object.entries({ CONFORMANCE_MOTO, CONFORMANCE_ELASTICMQ })) {
+    if (place === undefined) console.warn(`Skipping what needs ${name}: see tools/engines.sh`);
+  }
   const started = await Promise.allSettled([
     CONFORMANCE_MOTO === undefined
       ? undefined
