@@ -1,4 +1,4 @@
-import { reportText } from '../telemetry/pipeline-report.ts';
+import { reportText } from '../report-text.ts';
 import type { Simulation, SimulationOutcome } from './simulate.ts';
 
 export type SimulationCounts = Readonly<Record<SimulationOutcome, number>>;

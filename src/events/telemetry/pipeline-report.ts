@@ -1,10 +1,6 @@
 import type { Logger } from '../../lib/logger.ts';
-import {
-  averageLatencyMs,
-  type PipelineCounts,
-  type PipelineStats,
-  successRate,
-} from './pipeline-stats.ts';
+import { reportText } from '../report-text.ts';
+import { averageLatencyMs, type PipelineStats } from './pipeline-stats.ts';
 
 /** Logs one `[Pipeline Report]` line per interval, with the numbers since the start; returns how to stop it. */
 export function startPipelineReport(options: {
@@ -20,16 +16,4 @@ export function startPipelineReport(options: {
 
 export function reportLine(stats: PipelineStats): string {
   return reportText(stats.counts, averageLatencyMs(stats));
-}
-
-/** The line as other systems read it. */
-export function reportText(
-  counts: Readonly<Pick<PipelineCounts, 'ingested' | 'published' | 'failed'>>,
-  latencyMs: number,
-): string {
-  const { ingested, published, failed } = counts;
-  return (
-    `[Pipeline Report] Ingested: ${ingested} | Published: ${published} | Failed: ${failed} | ` +
-    `Success Rate: ${successRate(counts).toFixed(2)}% | Avg Latency: ${latencyMs.toFixed(2)}ms`
-  );
 }

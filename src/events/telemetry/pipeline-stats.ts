@@ -1,3 +1,4 @@
+import { successRate } from '../report-text.ts';
 import { createLatencyHistogram, type LatencyHistogram } from './latency-histogram.ts';
 
 /** Plain numbers since the start; the hot path only bumps them. */
@@ -80,14 +81,6 @@ export function createPipelineStats(): PipelineStats {
     },
     lagMs: 0,
   };
-}
-
-/** Share of the finished events that were published, in percent; 100 while none has finished. */
-export function successRate({
-  published,
-  failed,
-}: Readonly<Pick<PipelineCounts, 'published' | 'failed'>>): number {
-  return published + failed === 0 ? 100 : (100 * published) / (published + failed);
 }
 
 export function averageLatencyMs({ latency }: PipelineStats): number {
