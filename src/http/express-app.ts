@@ -14,7 +14,7 @@ import { turnAwayUnderOverload } from './limits/overload.ts';
 import { addressKey, createCallerLimit } from './limits/rate-limit.ts';
 import { Problem } from './problem.ts';
 import { problemOf, writeProblem } from './problem-of-error.ts';
-import { ROLES, type Route } from './route.ts';
+import { ROLES, type Role, type Route } from './route.ts';
 import { createRouteHandler } from './route-handler.ts';
 import type { HttpMetrics } from './telemetry/http-metrics.ts';
 import { createRequestLog, pathOf } from './telemetry/request-log.ts';
@@ -92,7 +92,8 @@ export function createApplication(options: ApplicationOptions): Express {
       if (route.role !== 'public') {
         const caller = await options.authentication.authenticate(request, request.ip);
         exchanges.of(request).caller = caller;
-        if (!caller.roles.has(route.role)) throw roleMissing(route.role, caller);
+        const allowed = [route.role, ...(route.otherRoles ?? [])];
+        if (!allowed.some((role) => caller.roles.has(role))) throw roleMissing(allowed, caller);
       }
       next();
     };
@@ -162,13 +163,16 @@ function refuseMethod(routes: readonly Route[]): RequestHandler {
   };
 }
 
-function roleMissing(role: string, caller: Caller): Problem {
+function roleMissing(allowed: readonly Role[], caller: Caller): Problem {
   const has = [...caller.roles].join(', ') || 'none';
+  const needs = allowed.map((role) => `"${role}"`).join(' or ');
   return new Problem(
     403,
     'role_missing',
-    `This route needs the role "${role}"; the caller's roles: ${has}.`,
-    { headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${role}"` } },
+    `This route needs the role ${needs}; the caller's roles: ${has}.`,
+    {
+      headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${allowed[0]}"` },
+    },
   );
 }
 

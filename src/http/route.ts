@@ -47,6 +47,8 @@ export interface Route {
   /** Express path, for example `/map`. */
   readonly path: string;
   readonly role: Role | 'public';
+  /** Callers with one of these roles may use it as well. */
+  readonly otherRoles?: readonly Role[];
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;

@@ -262,8 +262,16 @@ describe('a query that is wrong', () => {
 });
 
 describe('a path or method that is wrong', () => {
+  test('the address alone says what this is and where to look', async () => {
+    const answer = await fetch(`${app.url}/`);
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ version: '0.0.0', look: { documents: '/docs' } });
+    const text = await fetch(`${app.url}/`, { headers: { accept: 'text/plain' } });
+    expect(text.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    expect(await text.text()).toMatch(/^Interaction Bridge: .*\n\ndocuments +\/docs\n/);
+  });
+
   test.each([
-    '/',
     '/nothing',
     '/echo/',
     '/ECHO/more',

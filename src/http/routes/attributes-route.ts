@@ -8,6 +8,8 @@ export function attributesRoute(inheritance: Inheritance): Route {
     method: 'get',
     path: '/attributes',
     role: 'map',
+    // Whoever reads reports wants to know what could be filled.
+    otherRoles: ['report'],
     operationId: 'listAttributes',
     summary: 'Attribute definitions that hold for an organisation',
     description:

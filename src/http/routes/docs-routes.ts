@@ -31,7 +31,39 @@ export function docsRoutes(options: {
       return { status: 200, headers: { 'cache-control': 'no-cache' }, body: document };
     },
   };
-  return [openapi, ...browserRoutes()];
+  return [openapi, startPage(options.about), ...browserRoutes()];
+}
+
+/** For those who try the address: what this is, and where to look. */
+function startPage({ name, version }: About): Route {
+  const about = 'Interaction Bridge: between Genesys Cloud, a CRM and AWS';
+  const look = {
+    documents: '/docs',
+    openapi: '/openapi.json',
+    liveness: '/livez',
+    readiness: '/readyz',
+    status: '/status',
+    metrics: '/metrics',
+  };
+  const lines = Object.entries(look).map(([what, path]) => `${what.padEnd(10)} ${path}\n`);
+  return {
+    method: 'get',
+    path: '/',
+    role: 'public',
+    operationId: 'start',
+    summary: 'What this is, and where to look',
+    tag,
+    quiet: true,
+    undocumented: true,
+    responses: { 200: { description: 'Name, version and paths' } },
+    async handle({ request }) {
+      if (request.accepts('application/json', 'text/plain') !== 'text/plain') {
+        return { status: 200, body: { name, version, about, look } };
+      }
+      const headers = { 'content-type': 'text/plain; charset=utf-8' };
+      return { status: 200, headers, body: `${about} (${name} ${version})\n\n${lines.join('')}` };
+    },
+  };
 }
 
 const POLICY = [

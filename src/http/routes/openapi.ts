@@ -102,7 +102,11 @@ function operation(route: Route, schemes: readonly Scheme[]): Json {
     summary: route.summary,
     ...(route.description === undefined ? {} : { description: route.description }),
     tags: [route.tag],
-    security: isOpen ? [] : schemes.map((scheme) => ({ [scheme]: [route.role] })),
+    security: isOpen
+      ? []
+      : [route.role, ...(route.otherRoles ?? [])].flatMap((role) =>
+          schemes.map((scheme) => ({ [scheme]: [role] })),
+        ),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...requestBody(route),
     responses: responses(route, isOpen),

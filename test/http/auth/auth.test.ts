@@ -73,6 +73,23 @@ describe('API keys', () => {
     expect(await answer.json()).toMatchObject({ code: 'unauthorized', status: 401 });
   });
 
+  test.each([
+    ['map', 200],
+    ['report', 200],
+    ['operate', 403],
+  ] as const)('a route of two roles is for %s: %i', async (role, status) => {
+    const route = echoRoute({ otherRoles: ['report'] });
+    await using app = await startTestServer([route], {
+      authentication: { schemes: [], authenticate: async () => ({ roles: new Set([role]) }) },
+    });
+    const answer = await fetch(`${app.url}/echo`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"name":"x"}',
+    });
+    expect(answer.status).toBe(status);
+  });
+
   test('open only the routes of their roles', async () => {
     await using door = await startWithKeys();
     const answer = await door.post({ 'x-api-key': ANALYST });
