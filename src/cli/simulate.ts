@@ -10,7 +10,7 @@ import { openSchemaFile } from '../events/pipeline/schema-file.ts';
 import { noSchema } from '../events/pipeline/schema-source.ts';
 import { type Simulation, simulate, type TraceStep } from '../events/simulation/simulate.ts';
 import { createSimulationTally } from '../events/simulation/tally.ts';
-import { parseJson } from '../lib/files/config-file.ts';
+import { readJson } from '../lib/exact-json.ts';
 import { readText } from '../lib/files/read-text.ts';
 import { createLogger } from '../lib/logger.ts';
 import type { Environment } from '../settings/load-config.ts';
@@ -71,7 +71,7 @@ async function readEvents(file: string | undefined): Promise<readonly unknown[]>
 
 function named(where: string, text: string): unknown {
   try {
-    return parseJson(text, 'invalid_configuration');
+    return readJson(text);
   } catch (error) {
     throw new ConfigError([`${where}: ${messageOf(error)}`], { cause: error });
   }

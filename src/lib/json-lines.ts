@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { readJson } from './exact-json.ts';
 
 export type BadLineReason = 'not JSON' | 'not UTF-8' | 'too deep' | 'too long' | 'incomplete';
 
@@ -106,7 +107,7 @@ export function createJsonLinesParser(options: JsonLinesOptions): JsonLinesParse
       return;
     }
     try {
-      lines.push({ line, ok: true, value: JSON.parse(text) as unknown, bytes });
+      lines.push({ line, ok: true, value: readJson(text), bytes });
     } catch {
       lines.push(bad(buffer.subarray(start, end), bytes, 'not JSON'));
     }

@@ -1,3 +1,10 @@
+import {
+  hasLongNumber,
+  holdsExactly,
+  longNumber,
+  standInFor,
+  withStandIns,
+} from '../../lib/exact-json.ts';
 import { isJsonObject, kindOf } from '../../lib/json-object.ts';
 import type { FieldError } from '../definitions/definition-check.ts';
 import type { FieldReader } from './field-path.ts';
@@ -10,7 +17,7 @@ export interface MappedRecord {
   readonly id: string | undefined;
   /**
    * One value for each of the mapping's targets, in their order; `undefined` for fields that are
-   * absent or null. Empty when the record is none at all.
+   * absent or null, and a stand-in (`longNumber`) for a number that cannot be held. Empty when the record is none at all.
    */
   readonly values: readonly unknown[];
   readonly errors: readonly FieldError[];
@@ -56,8 +63,9 @@ export function createMapping(
       return { id: undefined, values: [], errors };
     }
     // map() makes a list of exactly this length; push() would reserve room for many more.
-    const values = fields.map(({ read, coerce }) => toValue(read(record as object), coerce));
-    const id = idOf(record as object, ids);
+    const whole = (hasLongNumber(record) ? withStandIns(record) : record) as object;
+    const values = fields.map(({ read, coerce }) => toValue(read(whole), coerce));
+    const id = idOf(whole, ids);
     return typeof id === 'string'
       ? { id, values, errors: NO_ERRORS }
       : { id: undefined, values, errors: [id] };
@@ -101,7 +109,9 @@ function whyNoRecord(record: unknown): string | undefined {
 
 function idOf(record: object, ids: readonly FieldReader[]): string | FieldError {
   for (const read of ids) {
-    const found = read(record);
+    const given = read(record);
+    const digits = longNumber(given);
+    const found = digits !== undefined && /^-?\d+$/.test(digits) ? digits : given;
     if (found === undefined || found === null || found === '') continue;
     const id = typeof found === 'number' && Number.isSafeInteger(found) ? String(found) : found;
     if (
@@ -127,12 +137,15 @@ function toValue(value: unknown, coerce: Coercion | undefined): unknown {
 
 function coerced(value: unknown, to: Coercion): unknown {
   if (to === 'string') {
-    return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value;
+    return typeof value === 'number' || typeof value === 'boolean'
+      ? String(value)
+      : (longNumber(value) ?? value);
   }
   if (typeof value !== 'string') return value;
   const text = value.trim();
   if (to === 'number') {
-    return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$/.test(text) ? Number(text) : value;
+    if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$/.test(text)) return value;
+    return holdsExactly(text) ? Number(text) : standInFor(text);
   }
   const lower = text.toLowerCase();
   return lower === 'true' ? true : lower === 'false' ? false : value;

@@ -1,3 +1,4 @@
+import { longNumber } from '../../lib/exact-json.ts';
 import { ATTRIBUTE_NAME_RULE, isAttributeName } from '../definitions/attribute-name.ts';
 import {
   type CompiledDefinition,
@@ -100,7 +101,8 @@ function openValidator(
         if (check === undefined) {
           if (value !== undefined) (skipped ??= []).push(name);
         } else if (value !== undefined) {
-          const found = check.check(value);
+          const digits = longNumber(value);
+          const found = digits === undefined ? check.check(value) : [inexact(name, digits)];
           if (found.length === 0) attributes.set(name, value as AttributeValue);
           else (errors ??= []).push(...found);
         } else if (check.absent !== undefined) {
@@ -121,3 +123,11 @@ const EMPTY: FieldError[] = [
     message: 'has no value for any attribute that is allowed for the organisation',
   },
 ];
+
+const MAX_DIGITS_SHOWN = 40;
+
+function inexact(attribute: string, digits: string): FieldError {
+  const shown = digits.length > MAX_DIGITS_SHOWN ? `${digits.slice(0, MAX_DIGITS_SHOWN)}…` : digits;
+  const message = `has the number ${shown}, which cannot be held exactly and would be altered: send it as text to an attribute of text, or give its mapping "coerce": "string"`;
+  return { attribute, rule: 'exactNumber', message };
+}

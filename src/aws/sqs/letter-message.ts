@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import type { DeadLetter, DeadLetterStage, RefusalCause } from '../../events/ports.ts';
 import { cutText } from '../../lib/cut-text.ts';
+import { readJson, writeJson } from '../../lib/exact-json.ts';
 
 /** A dead letter as SQS takes it. */
 export interface LetterMessage {
@@ -39,13 +40,13 @@ type Content = Pick<DeadLetter, 'originalEvent' | 'transformedEvent'>;
 export async function toMessage(letter: DeadLetter, maxBytes: number): Promise<LetterMessage> {
   const { originalEvent, transformedEvent, ...envelope } = letter;
   const content: Content = { originalEvent: originalEvent ?? null, transformedEvent };
-  const plain = message(letter, json({ ...content, ...envelope }));
+  const plain = message(letter, json({ ...content, ...envelope }, originalEvent));
   if (plain.bytes <= maxBytes) return plain;
 
   if (plain.bytes <= MAX_UNPACKED_BYTES) {
     // The transformed event can be made again from the original one.
     for (const packable of [content, { originalEvent }]) {
-      const packed = await promisify(gzip)(json(packable));
+      const packed = await promisify(gzip)(json(packable, originalEvent));
       const body = json({
         ...envelope,
         contentEncoding: ENCODING,
@@ -61,7 +62,7 @@ export async function toMessage(letter: DeadLetter, maxBytes: number): Promise<L
 /** The letter of a message's body; `undefined` when it is not one of ours. */
 export async function fromMessage(body: string): Promise<DeadLetter | undefined> {
   try {
-    const outer: unknown = JSON.parse(body);
+    const outer = readJson(body);
     if (!isEnvelope(outer)) return undefined;
     const encoding = outer['contentEncoding'];
     const inner = encoding === undefined ? outer : await unpack(encoding, outer['content']);
@@ -146,8 +147,8 @@ function cut(letter: DeadLetter, envelope: Envelope, maxBytes: number): LetterMe
 }
 
 /** SQS refuses U+FFFE and U+FFFF; all else that it refuses is escaped by JSON.stringify. */
-function json(value: unknown): string {
-  return JSON.stringify(value).replaceAll(
+function json(value: unknown, event: unknown = value): string {
+  return writeJson(value, event).replaceAll(
     /[\uFFFE\uFFFF]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16)}`,
   );
@@ -174,7 +175,7 @@ async function unpack(encoding: unknown, content: unknown): Promise<unknown> {
   if (encoding !== ENCODING || typeof content !== 'string') return undefined;
   const limits = { maxOutputLength: MAX_UNPACKED_BYTES };
   const unpacked = await promisify(gunzip)(Buffer.from(content, 'base64'), limits);
-  return JSON.parse(unpacked.toString());
+  return readJson(unpacked.toString());
 }
 
 function isEnvelope(value: unknown): value is Envelope & Readonly<Record<string, unknown>> {

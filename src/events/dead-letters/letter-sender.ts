@@ -1,5 +1,6 @@
 import { coerceError } from '../../errors.ts';
 import { abortable } from '../../lib/abortable.ts';
+import { readJson } from '../../lib/exact-json.ts';
 import { type Availability, errorFacts } from '../../lib/health/availability.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
@@ -55,7 +56,7 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
       const last = rows.at(-1);
       if (last === undefined) break;
       after = last.seq;
-      const letters = rows.map(({ body }) => JSON.parse(body) as DeadLetter);
+      const letters = rows.map(({ body }) => readJson(body) as DeadLetter);
       const answers = await queue.send(letters, signal);
       onSent(rows.filter((_, index) => answers[index] === undefined).map(({ seq }) => seq));
       const failures = answers.filter((answer) => answer !== undefined);

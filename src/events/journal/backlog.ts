@@ -1,3 +1,4 @@
+import { readJson } from '../../lib/exact-json.ts';
 import { createFifo } from '../../lib/fifo.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, RawEvent } from '../ports.ts';
@@ -53,7 +54,7 @@ export function createBacklog(options: BacklogOptions): Backlog {
     for (const { raw, entry, ...row } of rows) {
       keep({
         ...row,
-        raw: JSON.parse(raw) as RawEvent,
+        raw: readJson(raw) as RawEvent,
         size: raw.length,
         entry: entry === undefined ? undefined : reviveEntry(entry),
       });

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { writeJson } from '../../lib/exact-json.ts';
 import type { Availability } from '../../lib/health/availability.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, DeadLetter, RawEvent } from '../ports.ts';
@@ -160,7 +161,7 @@ interface EventRow {
 
 function withRow(taken: EventToTake): EventRow {
   const { eventId, key, takenAtMs, event, entry } = taken;
-  const raw = JSON.stringify(event);
+  const raw = writeJson(event);
   const entryText = entry === undefined ? undefined : JSON.stringify(entry);
   return { event: taken, row: { eventId, key, takenAtMs, raw, entry: entryText } };
 }
@@ -181,7 +182,7 @@ function takenOf(rows: readonly EventRow[], firstSeq: number): readonly TakenEve
 /** A letter must never fail: an event that is no JSON is described in it as far as possible. */
 function textOf(letter: DeadLetter): string {
   try {
-    return JSON.stringify(letter);
+    return writeJson(letter, letter.originalEvent);
   } catch {
     const { transformedEvent: _none, ...rest } = letter;
     return JSON.stringify({ ...rest, originalEvent: described(letter.originalEvent) });

@@ -1,3 +1,4 @@
+import { longNumbersOf } from '../../lib/exact-json.ts';
 import { isJsonObject } from '../../lib/json-object.ts';
 import { tooLarge } from '../entry-size.ts';
 import { eventIdOf, keyOfEvent } from '../event-id.ts';
@@ -14,7 +15,8 @@ export type SimulationOutcome = 'publish' | 'skip' | 'dead-letter' | 'pause';
 
 /** What one stage did; `ms` is its time in milliseconds. */
 export type TraceStep =
-  | { readonly stage: 'read'; readonly ok: false; readonly message: string }
+  /** Only there when there is something to say about how the event was read. */
+  | { readonly stage: 'read'; readonly ok: boolean; readonly message: string }
   | {
       readonly stage: 'filter';
       readonly ok: boolean;
@@ -75,6 +77,8 @@ export interface StageResults {
   readonly processed: Processed | undefined;
 }
 
+/** Numbers that were made text, in the trace. */
+const MAX_SHOWN = 10;
 const BILLED_CHUNK_BYTES = 65_536;
 
 /** Runs the worker's own stages; the event has the id that it would have there. */
@@ -133,6 +137,11 @@ export function toSimulation(
   const latencyMs = rounded(results.filterMs + transformMs + validateMs);
   const facts = { originalEvent, latencyMs, errors: [], warnings: [], trace };
 
+  const long = longNumbersOf(originalEvent, MAX_SHOWN);
+  if (long.length > 0) {
+    const message = `Numbers that JavaScript cannot hold exactly are text of the same digits: ${long.join(', ')}`;
+    trace.push({ stage: 'read', ok: true, message });
+  }
   trace.push({
     stage: 'filter',
     ok: verdict.matched,

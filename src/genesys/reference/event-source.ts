@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { v4 } from 'uuid';
 import { UpstreamError } from '../../errors.ts';
 import type { EventSource, StreamItem } from '../../events/ports.ts';
+import { writeJson } from '../../lib/exact-json.ts';
 import { createJsonLinesParser, type JsonLine } from '../../lib/json-lines.ts';
 import { isJsonObject } from '../../lib/json-object.ts';
 import type { GenesysClient } from '../client.ts';
@@ -106,5 +107,5 @@ function itemsOf(line: JsonLine): StreamItem[] {
 
 function itemOf(value: unknown): StreamItem {
   if (isJsonObject(value)) return { kind: 'event', event: value };
-  return { kind: 'malformed', text: JSON.stringify(value), reason: 'not an object' };
+  return { kind: 'malformed', text: writeJson(value), reason: 'not an object' };
 }

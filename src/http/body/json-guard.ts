@@ -1,3 +1,4 @@
+import { readJson } from '../../lib/exact-json.ts';
 import { Problem } from '../problem.ts';
 
 const QUOTE = 0x22;
@@ -60,7 +61,7 @@ export function parseJsonBody(body: Buffer, maxDepth: number): unknown {
     throw new Problem(400, 'json_forbidden_key', 'The body has a key "__proto__".');
   }
   try {
-    return JSON.parse(text);
+    return readJson(text);
   } catch (error) {
     // The engine's message quotes the payload; only its position may go into answers and logs.
     const position =

@@ -54,6 +54,26 @@ describe('one event', () => {
     });
   });
 
+  test('numbers that cannot be held are text of the same digits, and the trace says so', async () => {
+    const { url } = await startSimulateServer();
+    const event = JSON.stringify(rawEvent()).replace(/\}$/, ',"ref":9007199254740993}');
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: `{"event":${event}}`,
+    });
+    expect(await answer.json()).toMatchObject({
+      originalEvent: { ref: '9007199254740993' },
+      trace: [
+        { stage: 'read', ok: true, message: expect.stringContaining(': /ref') as string },
+        { stage: 'filter' },
+        {},
+        {},
+        {},
+      ],
+    });
+  });
+
   test('is made from the given fields', async () => {
     const { simulate } = await startSimulateServer();
     const { status, body } = await simulate({

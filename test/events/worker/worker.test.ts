@@ -1,5 +1,7 @@
+import { writeFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { eventIdOf, keyOfEvent } from '../../../src/events/event-id.ts';
+import { copyConfiguration } from '../../support/files.ts';
 import {
   interaction,
   interactions,
@@ -116,6 +118,35 @@ describe('from the stream to the bus', () => {
     sandbox.emit([timeless, timeless, { ...timeless, createdTime: 1_700_000_000_000 }]);
     await until(() => expect(stats.counts.ingested).toBe(3));
     expect(stats.counts).toMatchObject({ duplicates: 0, unidentified: 2 });
+  });
+
+  test('a number that cannot be held is text of its digits on the bus, and as it came in letters', async () => {
+    const sandbox = await sandboxForTest();
+    const configuration = await copyConfiguration();
+    await writeFile(
+      configuration.expressionFile,
+      `{ "source": "genesys.cloud", "detail-type": "interaction.event", "time": createdTime, "detail": { "ref": payload.ref } }`,
+    );
+    const { worker, stats, journal } = await workerOn(sandbox, {
+      schemaMode: 'off',
+      configuration,
+    });
+    const line = (time: string, ref: string) =>
+      JSON.stringify(
+        interaction({ createdTime: time, payload: { priority: 'high', ref: '#' } }),
+      ).replace('"#"', ref);
+    worker.start();
+    sandbox.emit([
+      line('2026-11-30T10:00:00Z', '1161888007138312192'),
+      line('never', '0.1234567890123456789'),
+    ]);
+    await until(() => expect(stats.counts).toMatchObject({ published: 1, failed: 1 }));
+    await until(() => expect(sandbox.cloud.deadLetters()).toHaveLength(1));
+    await until(() => expect(journal.events + journal.letters).toBe(0));
+    expect(JSON.parse(sandbox.cloud.busEvents[0]?.detail ?? '')).toEqual({
+      ref: '1161888007138312192',
+    });
+    expect(sandbox.cloud.deadLetters()[0]?.body).toContain('"ref":0.1234567890123456789}');
   });
 
   test('makes a dead letter of a line that is no event and goes on', async () => {
