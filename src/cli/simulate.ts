@@ -73,7 +73,7 @@ function named(where: string, text: string): unknown {
   try {
     return readJson(text);
   } catch (error) {
-    throw new ConfigError([`${where}: ${messageOf(error)}`], { cause: error });
+    throw new ConfigError([`${where}: not JSON: ${messageOf(error)}`], { cause: error });
   }
 }
 

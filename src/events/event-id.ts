@@ -4,20 +4,28 @@ import type { RawEvent } from './ports.ts';
 
 /**
  * What makes a raw event the same as another one: the interaction's id, the time and the kind of
- * what happened to it (an interaction has many events under one id). A SHA-256 in hex over all of
- * each of them; 1 and "1" are two: taking two for one would lose an event. `undefined` when the
- * event does not say: then it cannot be recognised.
+ * what happened to it (an interaction has many events under one id). Ends with a SHA-256 in hex over
+ * all of each of them; what stands before it lets operators find an interaction in the journal.
+ * 1 and "1" are two: taking two for one would lose an event. `undefined` when the event does not
+ * say: then it cannot be recognised.
  */
 export function keyOfEvent(event: RawEvent): string | undefined {
   const { id, createdTime: time, eventType: kind } = event;
   if (!isSaid(id) || !isSaid(time)) return undefined;
   if (kind !== undefined && kind !== null && !isSaid(kind) && kind !== '') return undefined;
   // JSON keeps the parts apart, whatever is in them, and text apart from numbers.
-  return hash('sha256', JSON.stringify([id, time, kind ?? null]), 'hex');
+  const digest = hash('sha256', JSON.stringify([id, time, kind ?? null]), 'hex');
+  return `${readable(id)} ${readable(time)} ${digest}`;
 }
 
 function isSaid(part: unknown): part is string | number {
   return typeof part === 'string' ? part !== '' : Number.isFinite(part);
+}
+
+function readable(part: string | number): string {
+  return String(part)
+    .slice(0, 64)
+    .replaceAll(/[^\w.:+-]/g, '_');
 }
 
 /**
@@ -26,6 +34,7 @@ function isSaid(part: unknown): part is string | number {
  */
 export function eventIdOf(key: string | undefined): string {
   if (key === undefined) return v7();
-  const part = (from: number, to: number) => key.slice(from, to);
+  const digest = key.slice(-64);
+  const part = (from: number, to: number) => digest.slice(from, to);
   return `${part(0, 8)}-${part(8, 12)}-8${part(13, 16)}-8${part(17, 20)}-${part(20, 32)}`;
 }

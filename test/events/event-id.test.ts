@@ -27,7 +27,7 @@ test('the same interaction, time and kind make the same event, whatever else it 
   fc.assert(
     fc.property(identity, fc.jsonValue(), (parts, payload) => {
       const key = keyOfEvent(parts);
-      expect(key).toMatch(/^[0-9a-f]{64}$/);
+      expect(key).toMatch(/^\S+ \S+ [0-9a-f]{64}$/);
       expect(keyOfEvent({ payload, ...structuredClone(parts) })).toBe(key);
     }),
   );
