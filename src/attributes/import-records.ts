@@ -5,7 +5,7 @@ import {
   createJsonLinesParser,
   type JsonLine,
   MAX_LINE_DEPTH,
-} from '../lib/json-lines.ts';
+} from '../lib/json/json-lines.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MapMetrics } from './map-metrics.ts';
 import type {

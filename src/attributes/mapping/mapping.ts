@@ -4,7 +4,7 @@ import {
   longNumber,
   standInFor,
   withStandIns,
-} from '../../lib/exact-json.ts';
+} from '../../lib/json/exact-json.ts';
 import { isJsonObject, kindOf } from '../../lib/json-object.ts';
 import type { FieldError } from '../definitions/definition-check.ts';
 import type { FieldReader } from './field-path.ts';

@@ -1,4 +1,4 @@
-import { longNumber } from '../../lib/exact-json.ts';
+import { longNumber } from '../../lib/json/exact-json.ts';
 import { ATTRIBUTE_NAME_RULE, isAttributeName } from '../definitions/attribute-name.ts';
 import {
   type CompiledDefinition,

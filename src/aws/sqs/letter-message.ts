@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import type { DeadLetter, DeadLetterStage, RefusalCause } from '../../events/ports.ts';
 import { cutText } from '../../lib/cut-text.ts';
-import { readJson, writeJson } from '../../lib/exact-json.ts';
+import { readJson, writeJson } from '../../lib/json/exact-json.ts';
 
 /** A dead letter as SQS takes it. */
 export interface LetterMessage {

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { request } from 'undici';
-import { createJsonLinesParser } from '../../lib/json-lines.ts';
+import { createJsonLinesParser } from '../../lib/json/json-lines.ts';
 import { type ImportArguments, readArguments, USAGE } from './import-arguments.ts';
 import { BROKE_OFF, createImportOutcome, type ImportOutcome, isObject } from './import-outcome.ts';
 import { createImportProgress } from './import-progress.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import { rawText } from '../../lib/json-lines.ts';
+import { rawText } from '../../lib/json/json-lines.ts';
 import type { RecordFile, RefusedRow } from './record-lines.ts';
 
 /** What the service says about a line, or we. */

@@ -1,7 +1,7 @@
 import { coerceError } from '../../errors.ts';
 import { abortable } from '../../lib/abortable.ts';
-import { readJson } from '../../lib/exact-json.ts';
 import { type Availability, errorFacts } from '../../lib/health/availability.ts';
+import { readJson } from '../../lib/json/exact-json.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';

@@ -1,5 +1,5 @@
-import { readJson } from '../../lib/exact-json.ts';
 import { createFifo } from '../../lib/fifo.ts';
+import { readJson } from '../../lib/json/exact-json.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, RawEvent } from '../ports.ts';
 import type { EventSupply, TakenEvent } from '../taken-event.ts';

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
-import { writeJson } from '../../lib/exact-json.ts';
 import type { Availability } from '../../lib/health/availability.ts';
+import { writeJson } from '../../lib/json/exact-json.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BusEntry, DeadLetter, RawEvent } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';

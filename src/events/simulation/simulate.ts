@@ -1,4 +1,4 @@
-import { longNumbersOf } from '../../lib/exact-json.ts';
+import { longNumbersOf } from '../../lib/json/exact-json.ts';
 import { isJsonObject } from '../../lib/json-object.ts';
 import { tooLarge } from '../entry-size.ts';
 import { eventIdOf, keyOfEvent } from '../event-id.ts';

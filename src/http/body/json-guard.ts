@@ -1,4 +1,4 @@
-import { readJson } from '../../lib/exact-json.ts';
+import { readJson } from '../../lib/json/exact-json.ts';
 import { Problem } from '../problem.ts';
 
 const QUOTE = 0x22;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Simulation } from '../../../events/simulation/simulate.ts';
 import type { Simulator } from '../../../events/simulation/simulator.ts';
 import { createSimulationTally, type SimulationTally } from '../../../events/simulation/tally.ts';
-import { createJsonLinesParser, type JsonLine } from '../../../lib/json-lines.ts';
+import { createJsonLinesParser, type JsonLine } from '../../../lib/json/json-lines.ts';
 import { isJsonObject, type JsonObject } from '../../../lib/json-object.ts';
 import { Problem } from '../../problem.ts';
 import type { Answer, Call, Route } from '../../route.ts';

@@ -6,7 +6,7 @@ import {
   longNumbersOf,
   readJson,
   writeJson,
-} from '../../src/lib/exact-json.ts';
+} from '../../../src/lib/json/exact-json.ts';
 
 const digits = (max: number) =>
   fc

@@ -1,6 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createJsonLinesParser, type JsonLine, MAX_LINE_DEPTH } from '../../src/lib/json-lines.ts';
+import {
+  createJsonLinesParser,
+  type JsonLine,
+  MAX_LINE_DEPTH,
+} from '../../../src/lib/json/json-lines.ts';
 
 const values = fc.jsonValue({ stringUnit: 'binary' });
 
