@@ -27,8 +27,8 @@ export function createRouteHandler(options: {
   const checkBody = route.body === undefined ? undefined : options.checks.body(route.body);
   const accepted = [...(checkBody === undefined ? [] : [JSON_TYPE]), ...(route.streams ?? [])];
 
-  /** The bytes of a JSON body; `undefined` when there is none, or the handler reads it itself. */
-  async function receive(request: Request, response: Response): Promise<Buffer | undefined> {
+  /** The bytes of a JSON body, or the stream that the handler reads itself, or neither. */
+  async function receive(request: Request, response: Response): Promise<Received> {
     if (hasBody(request)) {
       if (accepted.length === 0) {
         throw new Problem(400, 'body_not_expected', 'This route takes no body.');
@@ -39,14 +39,18 @@ export function createRouteHandler(options: {
         exchange.streaming = true;
         askForBody(request, response);
         if (route.bodyOptional === true || (await hasBegun(request, exchange.abort.signal))) {
-          return undefined;
+          return { stream: request };
         }
         throw bodyMissing();
       }
       const bytes = await bodies.read(request, response, () => askForBody(request, response));
-      if (bytes.length > 0) return bytes;
+      if (bytes.length > 0) return { bytes };
     }
-    if (checkBody === undefined || route.bodyOptional === true) return undefined;
+    if (checkBody === undefined || route.bodyOptional === true) {
+      // A stream of no bytes is one as well: an empty file.
+      const isStream = route.streams?.includes(contentType(request)[0] ?? '') === true;
+      return isStream ? { stream: request } : {};
+    }
     throw bodyMissing();
   }
 
@@ -63,7 +67,7 @@ export function createRouteHandler(options: {
     const { signal } = exchange.abort;
     const search = request.originalUrl.split('?').slice(1).join('?');
     const query = checkQuery(new URLSearchParams(search));
-    const bytes = await receive(request, response);
+    const { bytes, stream } = await receive(request, response);
     // While it waited for its body, others may have come.
     if (bytes !== undefined) await options.turns();
     signal.throwIfAborted();
@@ -73,6 +77,7 @@ export function createRouteHandler(options: {
       query,
       params: request.params as Record<string, string>,
       body,
+      stream,
       request,
       response,
       signal,
@@ -96,6 +101,11 @@ async function hasBegun(request: Request, signal: AbortSignal): Promise<boolean>
   return request.readableLength > 0;
 }
 
+interface Received {
+  readonly bytes?: Buffer;
+  readonly stream?: Request;
+}
+
 const JSON_TYPE = 'application/json';
 
 /** The media type of the body, in lower case. @throws Problem 415 that says what is allowed. */
@@ -104,9 +114,8 @@ function acceptedType(request: Request, accepted: readonly string[]): string {
     new Problem(415, code, `${detail} Allowed: ${accepted.join(', ')}, in UTF-8, not compressed.`, {
       headers: { accept: accepted.join(', '), 'accept-encoding': 'identity' },
     });
-  const header = headerOf(request, 'content-type');
-  if (header === undefined) throw unsupported('The request has a body without Content-Type.');
-  const [type = '', ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
+  const [type, ...parameters] = contentType(request);
+  if (type === undefined) throw unsupported('The request has a body without Content-Type.');
   if (!accepted.includes(type)) throw unsupported('This Content-Type is not accepted here.');
   for (const parameter of parameters) {
     const charset = /^charset="?([^"]*)"?$/.exec(parameter)?.[1];
@@ -119,6 +128,12 @@ function acceptedType(request: Request, accepted: readonly string[]): string {
     throw unsupported('This Content-Encoding is not accepted.', 'unsupported_encoding');
   }
   return type;
+}
+
+/** The media type and its parameters, in lower case; nothing without the header. */
+function contentType(request: Request): string[] {
+  const header = headerOf(request, 'content-type');
+  return header?.split(';').map((part) => part.trim().toLowerCase()) ?? [];
 }
 
 /** A caller that sent `Expect: 100-continue` sends its body only now, when it is wanted. */

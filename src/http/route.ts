@@ -13,13 +13,16 @@ export function isRole(word: unknown): word is Role {
   return ROLES.some((role) => role === word);
 }
 
-export interface Call {
+/** `Query` and `Body` are the types that the route's schemas let through. */
+export interface Call<Query = object, Body = unknown> {
   /** Checked against the route's `query` schema, converted to its types, defaults filled in. */
-  readonly query: Readonly<Record<string, unknown>>;
+  readonly query: Query;
   /** Path parameters. */
   readonly params: Readonly<Record<string, string>>;
-  /** The parsed JSON body, checked against the route's `body` schema; `undefined` when streamed. */
-  readonly body: unknown;
+  /** The parsed JSON body, checked against the route's `body` schema; none when there is a `stream`. */
+  readonly body: Body;
+  /** The body as it comes, when its media type is one of the route's `streams`. */
+  readonly stream: AsyncIterable<Uint8Array> | undefined;
   readonly request: Request;
   readonly response: Response;
   /** Aborts when the caller disconnects before the answer is complete, or the service stops. */
@@ -42,7 +45,7 @@ export interface Answer {
 }
 
 /** One route of the HTTP interface; the server, the validator and OpenAPI read it. */
-export interface Route {
+export interface Route<Query = object, Body = unknown> {
   readonly method: 'get' | 'post';
   /** Express path, for example `/map`. */
   readonly path: string;
@@ -59,7 +62,7 @@ export interface Route {
   readonly body?: JsonSchema;
   /** A JSON body may be left out. */
   readonly bodyOptional?: boolean;
-  /** Media types whose body the handler reads itself from `request`, for example NDJSON. */
+  /** Media types whose body the handler reads itself from `call.stream`, for example NDJSON. */
   readonly streams?: readonly string[];
   /** Answers by status: description, JSON Schema of the JSON body, other media types. */
   readonly responses: Readonly<
@@ -83,6 +86,9 @@ export interface Route {
   readonly probe?: boolean;
   /** Left out of the OpenAPI document (pages, static files). */
   readonly undocumented?: boolean;
-  /** Answers, or returns nothing after it has written to `call.response` itself. */
-  readonly handle: (call: Call) => Promise<Answer | undefined>;
+  /**
+   * Answers, or returns nothing after it has written to `call.response` itself. A method, so that
+   * routes with types of their own stand in one list.
+   */
+  handle(call: Call<Query, Body>): Promise<Answer | undefined>;
 }

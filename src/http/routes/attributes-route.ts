@@ -3,7 +3,7 @@ import type { Route } from '../route.ts';
 import { orgIdSchema } from './org-id.ts';
 
 /** The definitions that hold for an organisation, each with the unit that it comes from. */
-export function attributesRoute(inheritance: Inheritance): Route {
+export function attributesRoute(inheritance: Inheritance): Route<{ readonly orgId: string }> {
   return {
     method: 'get',
     path: '/attributes',
@@ -76,9 +76,8 @@ export function attributesRoute(inheritance: Inheritance): Route {
       503: { description: 'Genesys Cloud asks to wait' },
       504: { description: 'Genesys Cloud did not answer in time' },
     },
-    async handle(call) {
-      const orgId = String(call.query['orgId']);
-      const effective = await inheritance.effective(orgId, call.signal);
+    async handle({ query: { orgId }, signal }) {
+      const effective = await inheritance.effective(orgId, signal);
       const attributes = Array.from(effective.attributes.values(), ({ definition, origin }) =>
         Object.assign({ origin }, definition),
       ).sort((a, b) => (a.name < b.name ? -1 : 1));

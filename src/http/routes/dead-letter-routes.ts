@@ -26,7 +26,11 @@ export function deadLetterRoutes(options: DeadLetterRouteOptions): Route[] {
   return [look(options), replayAll(options)];
 }
 
-function look({ queue, replay, journal }: DeadLetterRouteOptions): Route {
+function look({
+  queue,
+  replay,
+  journal,
+}: DeadLetterRouteOptions): Route<{ readonly peek: number }> {
   return {
     method: 'get',
     path: '/dead-letters',
@@ -74,8 +78,7 @@ function look({ queue, replay, journal }: DeadLetterRouteOptions): Route {
       502: { description: 'The queue failed' },
       504: { description: 'The queue did not answer in time' },
     },
-    async handle({ query, signal }) {
-      const peek = Number(query['peek']);
+    async handle({ query: { peek }, signal }) {
       const received =
         peek === 0
           ? []
@@ -102,7 +105,9 @@ function shown({ messageId, sentAt, receiveCount, letter }: ReceivedLetter) {
   return { messageId, sentAt: sentAt.toISOString(), receiveCount, letter: letter ?? null };
 }
 
-function replayAll({ replay }: DeadLetterRouteOptions): Route {
+function replayAll({
+  replay,
+}: DeadLetterRouteOptions): Route<{ readonly dryRun: boolean; readonly max: number }> {
   return {
     method: 'post',
     path: '/dead-letters/replay',
@@ -163,9 +168,8 @@ function replayAll({ replay }: DeadLetterRouteOptions): Route {
       504: { description: 'The queue did not answer in time' },
     },
     async handle({ query, signal }) {
-      const dryRun = query['dryRun'] === true;
       try {
-        const report = await replay.run({ dryRun, max: Number(query['max']) }, signal);
+        const report = await replay.run(query, signal);
         return { status: 200, body: report };
       } catch (error) {
         if (error instanceof BridgeError && error.code === 'replay_running') {

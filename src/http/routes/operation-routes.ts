@@ -108,8 +108,8 @@ function status({ status, health }: OperationRouteOptions): Route {
   };
 }
 
-function logLevel({ logLevel }: OperationRouteOptions): Route {
-  const level = { enum: LOG_LEVELS };
+function logLevel({ logLevel }: OperationRouteOptions): Route<object, { readonly level: string }> {
+  const levels = { enum: LOG_LEVELS };
   return {
     method: 'post',
     path: '/log-level',
@@ -117,14 +117,13 @@ function logLevel({ logLevel }: OperationRouteOptions): Route {
     operationId: 'setLogLevel',
     summary: 'Change the log level until the next start',
     tag,
-    body: closedObject({ level }),
+    body: closedObject({ level: levels }),
     example: { level: 'info' },
     responses: {
-      200: { description: 'Changed', schema: closedObject({ level, before: level }) },
+      200: { description: 'Changed', schema: closedObject({ level: levels, before: levels }) },
     },
-    async handle({ body, log }) {
+    async handle({ body: { level }, log }) {
       const before = logLevel.get();
-      const { level } = body as { level: string };
       logLevel.set(level);
       // The logger of this very request is a child that still has the old one.
       log.level = level;

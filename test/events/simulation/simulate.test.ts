@@ -285,6 +285,16 @@ describe('several events', () => {
     ]);
   });
 
+  test('no lines at all are none, and not an interaction made up', async () => {
+    const { url } = await startSimulateServer();
+    const headers = { 'content-type': 'Application/X-NDJSON; charset=utf-8' };
+    const answer = await fetch(url, { method: 'POST', headers });
+    expect(await answer.json()).toMatchObject({
+      status: 'done',
+      counts: { thisRequest: { publish: 0, skip: 0, 'dead-letter': 0, pause: 0 } },
+    });
+  });
+
   test('a caller that leaves ends the work', async () => {
     const { url, simulator } = await startSimulateServer();
     const abort = new AbortController();

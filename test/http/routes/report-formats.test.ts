@@ -277,7 +277,7 @@ describe('a stream of events', () => {
     const answer = await report.get('?days=30', accept, leaving.signal);
     expect(answer.status).toBe(200);
     // The heartbeat may come before the query is under way.
-    await vi.waitFor(() => expect(sandbox.requests.maxInFlight(QUERY)).toBe(1));
+    await vi.waitFor(() => expect(sandbox.requests.maxInFlight(QUERY)).toBe(1), 10_000);
     leaving.abort();
     await vi.waitFor(() => expect(sandbox.requests.count(QUERY, 'aborted')).toBe(1));
     expect(sandbox.requests.count(QUERY)).toBe(1);

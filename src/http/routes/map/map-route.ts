@@ -3,10 +3,19 @@ import type { MapResult, RecordMapper } from '../../../attributes/map-records.ts
 import { Problem } from '../../problem.ts';
 import { problemOf } from '../../problem-of-error.ts';
 import type { Answer, Call, Route } from '../../route.ts';
+import { NDJSON } from '../ndjson.ts';
 import { orgIdSchema } from '../org-id.ts';
 import { importLines } from './import-stream.ts';
 import { mapExample, mapResponses } from './map-schemas.ts';
 import { statusOfRun } from './status-of-run.ts';
+
+interface MapQuery {
+  /** Only for a stream. */
+  readonly orgId?: string;
+  readonly mode: 'lenient' | 'strict';
+  readonly dryRun: boolean;
+  readonly skipUnchanged: boolean;
+}
 
 interface MapBody {
   readonly orgId: string;
@@ -19,7 +28,7 @@ export function mapRoute(options: {
   readonly importer: RecordImporter;
   /** In one JSON request. */
   readonly maxRecords: number;
-}): Route {
+}): Route<MapQuery, MapBody> {
   const { mapper, importer, maxRecords } = options;
 
   return {
@@ -72,46 +81,51 @@ export function mapRoute(options: {
         },
       },
     },
-    streams: ['application/x-ndjson'],
+    streams: [NDJSON],
     responses: mapResponses,
     example: mapExample.body,
-    handle: (call) => (call.body === undefined ? importStream(call) : mapBody(call)),
+    async handle(call) {
+      return call.stream === undefined ? mapBody(call) : importStream(call, call.stream);
+    },
   };
 
-  async function mapBody(call: Call): Promise<Answer> {
-    const { orgId, records } = call.body as MapBody;
-    const { query, signal, log } = call;
-    if (query['orgId'] !== undefined && query['orgId'] !== orgId) {
+  async function mapBody(call: Call<MapQuery, MapBody>): Promise<Answer> {
+    const { query, body, signal, log } = call;
+    const { orgId, records } = body;
+    if (query.orgId !== undefined && query.orgId !== orgId) {
       throw invalidQuery('orgId', 'differs from that of the body; in JSON it stands in the body');
     }
-    const strict = query['mode'] === 'strict';
+    const strict = query.mode === 'strict';
     const result = await mapper.map({
       orgId,
       records,
       strict,
-      dryRun: query['dryRun'] === true,
-      skipUnchanged: query['skipUnchanged'] === true,
+      dryRun: query.dryRun,
+      skipUnchanged: query.skipUnchanged,
       signal,
       log,
     });
     return answerOf(result);
   }
 
-  async function importStream(call: Call): Promise<undefined> {
+  async function importStream(
+    call: Call<MapQuery>,
+    stream: AsyncIterable<Uint8Array>,
+  ): Promise<undefined> {
     const { query, signal, log } = call;
     const { orgId } = query;
-    if (typeof orgId !== 'string') throw invalidQuery('orgId', 'is required for NDJSON');
-    if (query['mode'] === 'strict') {
+    if (orgId === undefined) throw invalidQuery('orgId', 'is required for NDJSON');
+    if (query.mode === 'strict') {
       throw invalidQuery('mode', 'strict needs the whole request at hand: send it as JSON');
     }
     const opened = await importer.open({
       orgId,
-      dryRun: query['dryRun'] === true,
-      skipUnchanged: query['skipUnchanged'] === true,
+      dryRun: query.dryRun,
+      skipUnchanged: query.skipUnchanged,
       signal,
       log,
     });
-    await importLines(opened, call);
+    await importLines(opened, stream, call);
   }
 }
 

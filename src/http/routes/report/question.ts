@@ -14,6 +14,17 @@ const DEFAULT_DAYS = 30;
 const DEFAULT_ATTRIBUTES = 'crm_ticket_priority,crm_channel_source';
 const MAX_REPORTED = 10;
 
+/** What `reportQuerySchema` lets through. */
+export interface ReportQuery {
+  readonly attrs: string;
+  readonly days?: number;
+  readonly from?: string;
+  readonly to?: string;
+  readonly orgId?: string;
+  readonly detail: boolean;
+  readonly format?: 'json' | 'csv';
+}
+
 /** What may stand behind the question mark of `GET /report`. */
 export const reportQuerySchema = {
   type: 'object',
@@ -55,12 +66,9 @@ export const reportQuerySchema = {
 } as const;
 
 /** The checked query as a question. @throws Problem 400 with every fault. */
-export function readQuestion(
-  query: Readonly<Record<string, unknown>>,
-  nowMs: number,
-): ReportQuestion {
+export function readQuestion(query: ReportQuery, nowMs: number): ReportQuestion {
   const errors: ProblemDetail[] = [];
-  const attributes = readNames(textOf(query['attrs']) ?? DEFAULT_ATTRIBUTES, errors);
+  const attributes = readNames(query.attrs, errors);
   const period = readPeriod(query, nowMs, errors);
   if (errors.length > 0) {
     const [first] = errors;
@@ -73,13 +81,7 @@ export function readQuestion(
       },
     );
   }
-  const orgId = textOf(query['orgId']);
-  return {
-    attributes,
-    period,
-    ...(orgId === undefined ? {} : { orgId }),
-    detail: query['detail'] === true,
-  };
+  return { attributes, period, orgId: query.orgId, detail: query.detail };
 }
 
 function readNames(text: string, errors: ProblemDetail[]): string[] {
@@ -103,15 +105,13 @@ function readNames(text: string, errors: ProblemDetail[]): string[] {
 }
 
 function readPeriod(
-  query: Readonly<Record<string, unknown>>,
+  query: ReportQuery,
   nowMs: number,
   errors: ProblemDetail[],
 ): ReportQuestion['period'] {
-  const { days } = query;
-  const fromText = textOf(query['from']);
-  const toText = textOf(query['to']);
+  const { days, from: fromText, to: toText } = query;
   if (fromText === undefined && toText === undefined) {
-    return { days: typeof days === 'number' ? days : DEFAULT_DAYS };
+    return { days: days ?? DEFAULT_DAYS };
   }
   if (days !== undefined) {
     errors.push({ where: 'days', message: 'cannot be given together with from or to' });
@@ -148,8 +148,4 @@ function readTime(
       'must be an ISO 8601 date such as 2026-11-30, or a date-time with offset such as 2026-11-30T08:00:00Z',
   });
   return undefined;
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }

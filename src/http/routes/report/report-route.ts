@@ -3,7 +3,7 @@ import type { UsageReport, UsageReports } from '../../../attributes/report/usage
 import { headerOf } from '../../exchange.ts';
 import { Problem } from '../../problem.ts';
 import type { Call, Route } from '../../route.ts';
-import { readQuestion, reportQuerySchema } from './question.ts';
+import { type ReportQuery, readQuestion, reportQuerySchema } from './question.ts';
 import { reportAsCsv } from './report-csv.ts';
 import { reportAnswerSchema, reportAsJson } from './report-json.ts';
 import { streamReport } from './report-stream.ts';
@@ -32,7 +32,7 @@ const CONTENT_HEADERS: Readonly<Record<string, Readonly<Record<string, string>>>
 };
 
 /** How often each custom attribute is really filled. */
-export function reportRoute(options: ReportRouteOptions): Route {
+export function reportRoute(options: ReportRouteOptions): Route<ReportQuery> {
   const now = options.now ?? Date.now;
 
   function cacheControl({ completedAtMs }: UsageReport): string {
@@ -107,9 +107,9 @@ function isKnown(etag: string, ifNoneMatch = ''): boolean {
   return tags.some((tag) => tag === etag || tag === '*');
 }
 
-function mediaTypeOf({ query, request }: Call): string {
-  if (query['format'] === 'csv') return CSV_TYPE;
-  if (query['format'] === 'json') return JSON_TYPE;
+function mediaTypeOf({ query, request }: Call<ReportQuery>): string {
+  if (query.format === 'csv') return CSV_TYPE;
+  if (query.format === 'json') return JSON_TYPE;
   const accepted = request.accepts(JSON_TYPE, CSV_TYPE, EVENTS_TYPE);
   if (typeof accepted === 'string') return accepted;
   throw new Problem(

@@ -1,11 +1,11 @@
-import { once } from 'node:events';
 import type { Simulation } from '../../../events/simulation/simulate.ts';
 import type { Simulator } from '../../../events/simulation/simulator.ts';
 import { createSimulationTally, type SimulationTally } from '../../../events/simulation/tally.ts';
 import { createJsonLinesParser, type JsonLine } from '../../../lib/json/json-lines.ts';
-import { isJsonObject, type JsonObject } from '../../../lib/json-object.ts';
+import type { JsonObject } from '../../../lib/json-object.ts';
 import { Problem } from '../../problem.ts';
 import type { Answer, Call, Route } from '../../route.ts';
+import { NDJSON, ndjson } from '../ndjson.ts';
 import {
   factsOf,
   MAX_EVENTS,
@@ -22,19 +22,21 @@ export interface SimulateRouteOptions {
   readonly maxLineBytes: number;
 }
 
-const NDJSON = 'application/x-ndjson';
 /** Simulations between two looks at the other requests. */
 const TURN = 50;
 
 /** What the event pipeline would do with an interaction, and why. Nothing is published. */
-export function simulateRoute(options: SimulateRouteOptions): Route {
+export function simulateRoute(
+  options: SimulateRouteOptions,
+): Route<object, JsonObject | undefined> {
   const { simulator } = options;
 
   async function simulateAll(call: Call, input: JsonObject): Promise<Answer> {
     const overrides = overridesOf(input);
-    const isMany = Array.isArray(input['events']);
+    const many = input['events'];
+    const isMany = Array.isArray(many);
     const events: readonly unknown[] = isMany
-      ? (input['events'] as unknown[])
+      ? many
       : [Object.hasOwn(input, 'event') ? input['event'] : simulator.sampleEvent(factsOf(input))];
     if (overrides !== undefined && !options.overridesAllowed(call)) {
       throw new Problem(
@@ -64,16 +66,16 @@ export function simulateRoute(options: SimulateRouteOptions): Route {
   });
 
   /** A line is an event or a list of events, as in the stream that the worker reads. */
-  async function simulateLines(call: Call): Promise<undefined> {
-    const { request, response, signal } = call;
+  async function simulateLines(call: Call, stream: AsyncIterable<Uint8Array>): Promise<undefined> {
+    const { signal } = call;
+    const answer = ndjson(call);
     const parser = createJsonLinesParser({ maxLineBytes: options.maxLineBytes });
     const tally = createSimulationTally();
-    response.status(200).set({ 'content-type': NDJSON, 'cache-control': 'no-store' });
 
     const write = async (line: number, simulated: Simulation): Promise<void> => {
       tally.add(simulated);
-      const flows = response.write(`${JSON.stringify(wordsOf(simulated, { line }))}\n`);
-      if (!flows) await once(response, 'drain', { signal });
+      answer.write([wordsOf(simulated, { line })]);
+      await answer.drained();
     };
     const simulateLine = async (line: JsonLine): Promise<void> => {
       if (!line.ok) {
@@ -87,13 +89,13 @@ export function simulateRoute(options: SimulateRouteOptions): Route {
       }
     };
 
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    for await (const chunk of stream) {
       for (const line of parser.push(chunk)) await simulateLine(line);
       // A fast sender would keep everybody else waiting.
       await nextTurn(signal);
     }
     for (const line of parser.end(true)) await simulateLine(line);
-    response.end(`${JSON.stringify({ status: 'done', ...reportOf(tally) })}\n`);
+    answer.end({ status: 'done', ...reportOf(tally) });
     return undefined;
   }
 
@@ -134,8 +136,9 @@ export function simulateRoute(options: SimulateRouteOptions): Route {
       },
     },
     async handle(call) {
-      if (call.body === undefined && isStreamed(call)) return simulateLines(call);
-      return simulateAll(call, isJsonObject(call.body) ? call.body : {});
+      return call.stream === undefined
+        ? simulateAll(call, call.body ?? {})
+        : simulateLines(call, call.stream);
     },
   };
 }
@@ -151,10 +154,6 @@ async function runInTurns(
     simulations.push(await simulator.run(event));
   }
   return simulations;
-}
-
-function isStreamed({ request }: Call): boolean {
-  return request.headers['content-type']?.toLowerCase().startsWith(NDJSON) === true;
 }
 
 function answerOf(simulated: Simulation, report: object): Answer {
