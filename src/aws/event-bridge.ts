@@ -72,7 +72,7 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
           Detail: entry.detail,
           Time: entry.time,
           Resources: [...entry.resources],
-          ...(entry.traceHeader === undefined ? {} : { TraceHeader: entry.traceHeader }),
+          TraceHeader: entry.traceHeader,
         })),
       });
       const answer = await connection.call(call, signal, ({ abortSignal }) => {

@@ -25,7 +25,7 @@ export function createSchemaRegistry(
       const command = new DescribeSchemaCommand({
         RegistryName: registry,
         SchemaName: name,
-        ...(version === undefined ? {} : { SchemaVersion: version }),
+        SchemaVersion: version,
       });
       const answer = await connection.call(call, signal, (http) => client.send(command, http));
       const { Content, Type, SchemaVersion } = answer;

@@ -108,16 +108,16 @@ export interface DeadLetter {
   readonly errorCode: string;
   readonly attempts: number;
   /** At the stage `publish`; letters of older versions have none. */
-  readonly cause?: RefusalCause;
+  readonly cause?: RefusalCause | undefined;
   readonly eventId: string;
   /** When the event was taken, ISO 8601. */
   readonly firstSeen: string;
-  readonly expressionVersion?: string;
-  readonly schemaVersion?: string;
+  readonly expressionVersion?: string | undefined;
+  readonly schemaVersion?: string | undefined;
   /** The entry, where the transform had succeeded. */
   readonly transformedEvent?: unknown;
   /** Set by the queue: the event was too large and `originalEvent` is only the start of its text. */
-  readonly truncated?: true;
+  readonly truncated?: true | undefined;
 }
 
 export interface ReceivedLetter {
@@ -162,7 +162,11 @@ export interface RegisteredSchema {
 
 export interface SchemaRegistry {
   describe(
-    schema: { readonly registry: string; readonly name: string; readonly version?: string },
+    schema: {
+      readonly registry: string;
+      readonly name: string;
+      readonly version?: string | undefined;
+    },
     signal?: AbortSignal,
   ): Promise<RegisteredSchema>;
 }

@@ -3,5 +3,5 @@ export interface About {
   readonly name: string;
   readonly version: string;
   /** The commit this was built from, when known. */
-  readonly commit?: string;
+  readonly commit?: string | undefined;
 }

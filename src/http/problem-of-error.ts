@@ -72,7 +72,10 @@ function refusedByExpress(thrown: unknown): Problem | undefined {
   return new Problem(status, 'bad_request', `The request was refused: ${message}.`);
 }
 
-/** The members that the problem type does not allow others to overwrite come last. */
+/**
+ * The body to be written as JSON, which leaves out what is undefined. The members that the problem
+ * type does not allow others to overwrite come last.
+ */
 export function problemBody(
   problem: Problem,
   facts: { instance?: string | undefined; requestId?: string | undefined } = {},
@@ -85,7 +88,7 @@ export function problemBody(
     code: problem.code,
     detail: problem.message,
     ...facts,
-    ...(problem.errors.length === 0 ? {} : { errors: problem.errors }),
+    errors: problem.errors.length === 0 ? undefined : problem.errors,
   };
 }
 
@@ -116,14 +119,15 @@ export function describeError(thrown: unknown): Record<string, unknown> {
   const problem = problemOf(thrown);
   const error = problem.status === 500 ? (problem.cause ?? problem) : (thrown ?? problem);
   if (!(error instanceof Error)) return { code: problem.code, message: problem.message };
+  const upstream = error instanceof UpstreamError ? error : undefined;
   return {
     type: error.name,
     code: problem.code,
     message: problem.errors.length === 0 ? error.message : placesOf(problem),
     stack: problem.status === 500 ? error.stack : undefined,
-    ...(error instanceof UpstreamError
-      ? { service: error.service, status: error.status, correlationId: error.correlationId }
-      : {}),
+    service: upstream?.service,
+    status: upstream?.status,
+    correlationId: upstream?.correlationId,
     cause: error.cause instanceof Error ? describeCause(error.cause) : undefined,
   };
 }

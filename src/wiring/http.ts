@@ -76,6 +76,5 @@ function about(): About {
     'name' | 'version',
     string
   >;
-  const commit = process.env['GIT_COMMIT'];
-  return { name, version, ...(commit !== undefined && { commit }) };
+  return { name, version, commit: process.env['GIT_COMMIT'] };
 }

@@ -77,13 +77,13 @@ export async function fromMessage(body: string): Promise<DeadLetter | undefined>
       stage: outer.stage,
       errorCode: outer.errorCode,
       attempts: outer.attempts,
-      ...(cause !== undefined && CAUSES.has(cause) ? { cause } : {}),
+      cause: cause !== undefined && CAUSES.has(cause) ? cause : undefined,
       eventId: outer.eventId,
       firstSeen: outer.firstSeen,
-      ...(typeof expressionVersion === 'string' ? { expressionVersion } : {}),
-      ...(typeof schemaVersion === 'string' ? { schemaVersion } : {}),
-      ...(truncated === true ? { truncated } : {}),
-      ...(transformedEvent === undefined ? {} : { transformedEvent }),
+      expressionVersion: typeof expressionVersion === 'string' ? expressionVersion : undefined,
+      schemaVersion: typeof schemaVersion === 'string' ? schemaVersion : undefined,
+      truncated: truncated === true ? truncated : undefined,
+      transformedEvent,
     };
   } catch {
     return undefined;

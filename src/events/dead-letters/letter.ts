@@ -30,12 +30,12 @@ export function letterOf(
     stage: why.stage,
     errorCode: why.code,
     attempts: why.attempts ?? 0,
-    ...(why.cause !== undefined && { cause: why.cause }),
+    cause: why.cause,
     eventId: event.eventId,
     firstSeen: new Date(event.takenAtMs).toISOString(),
     expressionVersion: versions.expression,
     schemaVersion: versions.schema,
-    ...(why.transformed !== undefined && { transformedEvent: why.transformed }),
+    transformedEvent: why.transformed,
   };
 }
 

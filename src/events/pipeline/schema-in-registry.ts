@@ -40,7 +40,7 @@ const RETRY = { baseMs: 1000, capMs: 30_000 };
 export function startRegistrySchema(options: RegistrySchemaOptions): EventSchemaSource {
   const { registryName, schemaName: name, schemaVersion: version, reporter, log } = options;
   const key = `event-schema:${registryName}/${name}/${version ?? 'latest'}`;
-  const wanted = { registry: registryName, name, ...(version !== undefined && { version }) };
+  const wanted = { registry: registryName, name, version };
   let current: LoadedSchema | undefined;
   let content: string | undefined;
   let lastError: Error | undefined;

@@ -155,11 +155,7 @@ function resultsOf(answer: Ending, memoryBytes: number): StageResults[] {
       throw new BridgeError(`The ${answer.part} cannot be used: ${answer.problems.join('; ')}`, {
         code: 'invalid_override',
         kind: 'reject',
-        details: {
-          part: answer.part,
-          problems: answer.problems,
-          ...(answer.position === undefined ? {} : { position: answer.position }),
-        },
+        details: { part: answer.part, problems: answer.problems, position: answer.position },
       });
     case 'died':
       if (!answer.outOfMemory) throw failed('it ended without an answer');
@@ -183,7 +179,7 @@ function exceeded(what: string, message: string, limit?: number): BridgeError {
   return new BridgeError(message, {
     code: 'simulation_limit_exceeded',
     kind: 'reject',
-    details: { exceeded: what, ...(limit === undefined ? {} : { limit }) },
+    details: { exceeded: what, limit },
   });
 }
 

@@ -167,7 +167,7 @@ export function toSimulation(
       ok: isTransformed,
       ms: rounded(transformMs),
       version: versions.expression,
-      ...(isTransformed ? { output: processed.transformed } : {}),
+      output: processed.transformed,
       issues: processed.ok || isTransformed ? [] : processed.issues,
     });
     if (!processed.ok && !isTransformed) return failed(processed, processed.issues);

@@ -4,7 +4,10 @@ import type { JsonSchema, Route } from '../route.ts';
 
 type Json = Record<string, unknown>;
 
-/** An OpenAPI 3.1 document; its schemas are the very objects that validate requests. */
+/**
+ * An OpenAPI 3.1 document, to be written as JSON, which leaves out what is undefined; its schemas
+ * are the very objects that validate requests.
+ */
 export type OpenApiDocument = Readonly<Json>;
 
 const SECURITY_SCHEMES = {
@@ -83,32 +86,27 @@ export function createOpenApiDocument(options: {
           { description, content: problemContent() },
         ]),
       ),
-      ...(schemes.length === 0
-        ? {}
-        : {
-            securitySchemes: Object.fromEntries(
-              schemes.map((scheme) => [scheme, SECURITY_SCHEMES[scheme]]),
-            ),
-          }),
+      securitySchemes: Object.fromEntries(
+        schemes.map((scheme) => [scheme, SECURITY_SCHEMES[scheme]]),
+      ),
     },
   };
 }
 
 function operation(route: Route, schemes: readonly Scheme[]): Json {
-  const parameters = [...pathParameters(route.path), ...queryParameters(route.query)];
   const isOpen = route.role === 'public' || schemes.length === 0;
   return {
     operationId: route.operationId,
     summary: route.summary,
-    ...(route.description === undefined ? {} : { description: route.description }),
+    description: route.description,
     tags: [route.tag],
     security: isOpen
       ? []
       : [route.role, ...(route.otherRoles ?? [])].flatMap((role) =>
           schemes.map((scheme) => ({ [scheme]: [role] })),
         ),
-    ...(parameters.length === 0 ? {} : { parameters }),
-    ...requestBody(route),
+    parameters: [...pathParameters(route.path), ...queryParameters(route.query)],
+    requestBody: requestBody(route),
     responses: responses(route, isOpen),
   };
 }
@@ -134,17 +132,14 @@ function queryParameters(query: JsonSchema | undefined): Json[] {
   }));
 }
 
-function requestBody(route: Route): Json {
+function requestBody(route: Route): Json | undefined {
   const content: Json = {};
   if (route.body !== undefined) {
-    content['application/json'] = {
-      schema: route.body,
-      ...(route.example === undefined ? {} : { example: route.example }),
-    };
+    content['application/json'] = { schema: route.body, example: route.example };
   }
   for (const mediaType of route.streams ?? []) content[mediaType] = { schema: { type: 'string' } };
-  if (Object.keys(content).length === 0) return {};
-  return { requestBody: { required: route.bodyOptional !== true, content } };
+  if (Object.keys(content).length === 0) return undefined;
+  return { required: route.bodyOptional !== true, content };
 }
 
 function responses(route: Route, isOpen: boolean): Json {
@@ -154,33 +149,25 @@ function responses(route: Route, isOpen: boolean): Json {
   }
   for (const [status, response] of Object.entries(route.responses)) {
     const content: Json = {};
-    const example = response.example === undefined ? {} : { example: response.example };
     if (response.schema !== undefined) {
-      content['application/json'] = { schema: response.schema, ...example };
+      content['application/json'] = { schema: response.schema, example: response.example };
     }
     for (const mediaType of response.mediaTypes ?? []) {
       content[mediaType] ??= { schema: { type: 'string' } };
     }
     // Any failure may also be one of the door's own problems.
     if (Number(status) >= 400) Object.assign(content, problemContent(response.problem));
-    all[status] = {
-      description: response.description,
-      ...(Object.keys(content).length === 0 ? {} : { content }),
-    };
+    all[status] = { description: response.description, content };
   }
   return all;
 }
 
 function refusalsOf(route: Route, isOpen: boolean): number[] {
-  const takesBody = route.body !== undefined || route.streams !== undefined;
-  return [
-    400,
-    ...(isOpen ? [] : [401, 403]),
-    ...(takesBody ? [408, 413, 415] : []),
-    ...(route.probe === true ? [] : [429]),
-    500,
-    ...(route.probe === true ? [] : [503]),
-  ];
+  const statuses = [400, 500];
+  if (!isOpen) statuses.push(401, 403);
+  if (route.body !== undefined || route.streams !== undefined) statuses.push(408, 413, 415);
+  if (route.probe !== true) statuses.push(429, 503);
+  return statuses;
 }
 
 function problemContent(further?: JsonSchema): Json {

@@ -51,7 +51,7 @@ export function createRequestLog(options: {
     customSuccessObject: (request, response) => facts(request, response),
     customErrorObject: (request, response, error) => ({
       ...facts(request, response),
-      ...(response.err === undefined ? {} : { err: error }),
+      err: response.err === undefined ? undefined : error,
     }),
   });
 

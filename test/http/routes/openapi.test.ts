@@ -62,7 +62,8 @@ test('it is valid with security, and tells the role of each operation', async ()
     routes,
     schemes: ['apiKey', 'jwt'],
   });
-  expect(await new Validator().validate(structuredClone(secured))).toEqual({ valid: true });
+  const written = JSON.parse(JSON.stringify(secured)) as typeof document;
+  expect(await new Validator().validate(written)).toEqual({ valid: true });
   expect(secured).toMatchObject({
     paths: { '/echo': { post: { security: [{ apiKey: ['map'] }, { jwt: ['map'] }] } } },
   });
