@@ -1,3 +1,4 @@
+import { readInteger } from '../lib/decimal.ts';
 import type { TokenBucket } from '../lib/limits/token-bucket.ts';
 import { parseRetryAfter } from '../lib/retry.ts';
 import { firstHeader, type Received } from './http.ts';
@@ -47,8 +48,8 @@ export function createRateLimit({ bucket, maxPauseMs, now }: RateLimitOptions): 
 
   return {
     observe({ status, headers }) {
-      const allowed = Number(firstHeader(headers, 'inin-ratelimit-allowed'));
-      if (allowed >= 1) follow(Math.floor(allowed));
+      const allowed = readInteger(firstHeader(headers, 'inin-ratelimit-allowed') ?? '') ?? 0;
+      if (allowed >= 1) follow(allowed);
 
       if (status === 429) {
         const waitMs =

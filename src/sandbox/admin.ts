@@ -79,7 +79,7 @@ function showGenesys(route: AddRoute, sandbox: SandboxParts): void {
     organisation.definitions(query(call).get('orgId') ?? undefined),
   );
   route('GET', '/conversations/count', 'conversations there are; ?days=30', (call) => {
-    const days = Number(query(call).get('days') ?? 30);
+    const days = wholeNumber(call, 'days', 30);
     const now = Date.now();
     return { days, count: conversations.count(new Date(now - days * 86_400_000), new Date(now)) };
   });
@@ -194,9 +194,13 @@ function lastSegment(call: Call): string {
 
 /** The newest of a list, `?limit=` of them. */
 function last<T>(items: readonly T[], call: Call): readonly T[] {
-  const limit = Number(query(call).get('limit') ?? 100);
-  if (!Number.isInteger(limit) || limit < 1) {
-    throw new Refusal(400, 'limit is a whole number from 1.');
-  }
-  return items.slice(-limit);
+  return items.slice(-wholeNumber(call, 'limit', 100));
+}
+
+function wholeNumber(call: Call, name: string, fallback: number): number {
+  const text = query(call).get(name);
+  if (text === null) return fallback;
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (value < 1) throw new Refusal(400, `${name} is a whole number from 1.`);
+  return value;
 }

@@ -34,8 +34,8 @@ const problems: string[] = [];
 for (const [name, option] of Object.entries(NUMBERS)) {
   const text = process.env[name] ?? '';
   if (text === '') continue;
-  const value = text === 'max' ? Infinity : Number(text);
-  if (value >= 0) options[option] = value;
+  if (text === 'max') options[option] = Infinity;
+  else if (/^\d+(?:\.\d+)?$/.test(text)) options[option] = Number(text);
   else problems.push(`${name}: found ${text}; allowed: a number from 0, or max`);
 }
 for (const [name, option] of Object.entries(TEXTS)) {

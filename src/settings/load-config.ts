@@ -1,5 +1,6 @@
 import { Ajv2019, type ErrorObject } from 'ajv/dist/2019.js';
 import { ConfigError } from '../errors.ts';
+import { readInteger } from '../lib/decimal.ts';
 import { readKey } from './read-key.ts';
 import { problemsBetweenSettings, REQUIRED_TOGETHER } from './rules.ts';
 import { type Config, type SettingName, settings } from './settings.ts';
@@ -57,7 +58,7 @@ export function loadConfig(environment: Environment): Config {
 
 /** Ajv's own coercion lets `Infinity` and `0x10` through; what does not convert stays text. */
 function convert(value: string, type: string): unknown {
-  if (type === 'integer' && /^-?\d{1,15}$/.test(value)) return Number(value);
+  if (type === 'integer') return readInteger(value) ?? value;
   if (type === 'boolean' && /^(?:true|false)$/.test(value)) return value === 'true';
   return value;
 }

@@ -69,11 +69,14 @@ describe('the limit that Genesys names', () => {
     expect(rate()).toBe(1000);
   });
 
-  it.each(['0', '-5', 'many', ''])('is left alone when it is %j', (header) => {
-    const { answer, rate } = parts();
-    answer(200, { 'inin-ratelimit-allowed': header });
-    expect(rate()).toBe(1000);
-  });
+  it.each(['0', '-5', 'many', '', '0x64', '1e2', '+500'])(
+    'is left alone when it is %j',
+    (header) => {
+      const { answer, rate } = parts();
+      answer(200, { 'inin-ratelimit-allowed': header });
+      expect(rate()).toBe(1000);
+    },
+  );
 });
 
 describe('a 429 that names no time', () => {

@@ -151,8 +151,8 @@ export function createOrganisation(): Organisation {
 function wholeNumber(query: URLSearchParams, name: string, fallback: number, max: number): number {
   const text = query.get(name);
   if (text === null) return fallback;
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= max) return value;
   throw new Refusal(400, `${name} has to be a whole number from 1 to ${max}.`);
 }
 
