@@ -1,5 +1,6 @@
 import { type FailureKind, UpstreamError, type UpstreamService } from '../../errors.ts';
 import { cutText } from '../../lib/cut-text.ts';
+import { isCertificateCode } from '../../lib/network/certificate-code.ts';
 import { parseRetryAfter } from '../../lib/retry.ts';
 
 /** The AWS services that this product talks to. */
@@ -26,6 +27,7 @@ const TIMEOUT: Verdict = { code: 'timeout', kind: 'retry' };
 const CREDENTIALS: Verdict = { code: 'credentials', kind: 'systemic' };
 const ACCESS_DENIED: Verdict = { code: 'access_denied', kind: 'systemic' };
 const ENDPOINT: Verdict = { code: 'endpoint', kind: 'systemic' };
+const CERTIFICATE: Verdict = { code: 'certificate', kind: 'systemic' };
 const TOO_LARGE: Verdict = { code: 'too_large', kind: 'reject' };
 const REFUSED: Verdict = { code: 'refused', kind: 'reject' };
 
@@ -88,8 +90,9 @@ interface Facts {
 
 /**
  * Whatever an SDK client threw, as an UpstreamError: `<service>_throttled`, `_unavailable`,
- * `_timeout` (retry), `_credentials`, `_access_denied`, `_endpoint`, `_bus_missing`,
- * `_queue_missing`, `_schema_missing` (systemic), `_refused`, `_too_large` (reject).
+ * `_timeout` (retry), `_credentials`, `_access_denied`, `_endpoint`, `_certificate`,
+ * `_bus_missing`, `_queue_missing`, `_schema_missing` (systemic), `_refused`, `_too_large`
+ * (reject).
  *
  * Decided by AWS' error code and the HTTP status; the names of the SDK's errors are unreliable
  * (`Unknown`, or `SyntaxError` for a proxy's page). An answer that is no AWS answer never
@@ -127,6 +130,7 @@ function judge(facts: Facts, service: AwsService): Verdict {
   }
   const { status } = facts;
   if (status === undefined) {
+    if (facts.names.some(isCertificateCode)) return CERTIFICATE;
     return facts.message === 'Region is missing' ? ENDPOINT : UNAVAILABLE;
   }
   if (status === 429) return THROTTLED;
@@ -135,19 +139,42 @@ function judge(facts: Facts, service: AwsService): Verdict {
   if (status < 400 || status >= 500) return UNAVAILABLE;
   if (status === 413) return TOO_LARGE;
   // Every refusal of AWS has a request id and a code; what lacks one came from a proxy.
-  const spoken = facts.names.some(
-    (name) => !/^(?:Unknown|UnknownError|SyntaxError|Error)$/.test(name),
-  );
-  if (!spoken || facts.requestId === undefined) return ENDPOINT;
+  if (!facts.names.some(isCodeOfAws) || facts.requestId === undefined) return ENDPOINT;
   return /over the limit|too long|must be shorter than/i.test(facts.message) ? TOO_LARGE : REFUSED;
 }
 
+/** No name that the SDK gives to an answer which has none. */
+function isCodeOfAws(name: string): boolean {
+  return !/^(?:Unknown|UnknownError|SyntaxError|Error)$/.test(name);
+}
+
+/** The SDK's own sentences are for programmers, and some name its options; AWS' are for operators. */
 function describe(facts: Facts, verdict: Verdict): string {
   const name = facts.names[0] ?? 'unknown error';
-  // AWS repeats the canonical request here, with its session token.
-  if (verdict === CREDENTIALS && facts.status !== undefined) return name;
+  if (verdict === CREDENTIALS) {
+    // AWS repeats the canonical request here, with its session token.
+    return facts.status === undefined ? credentialsProblem(facts.message) : name;
+  }
+  if (verdict === CERTIFICATE) return `the certificate of the other side is not trusted (${name})`;
+  if (facts.status !== undefined && !facts.names.some(isCodeOfAws))
+    return 'an answer without a code';
+  if (facts.message === 'Region is missing') return 'no region is set';
   const text = cutText(facts.message.replaceAll(/\s+/g, ' '), 300);
   return text === '' || text === name ? name : `${name}: ${text}`;
+}
+
+/** What a credentials provider of the SDK threw, in words of ours. */
+function credentialsProblem(message: string): string {
+  if (/\bsso\b|\baws login\b|Token is expired/i.test(message)) {
+    return 'the sign-in session of the AWS profile has expired or is not complete';
+  }
+  if (/\bprofile\b/i.test(message))
+    return 'the AWS profile is not there, or has none that can be used';
+  if (/load token/i.test(message)) return 'the web identity token cannot be read';
+  if (/metadata|HTTP credential provider|Server responded/i.test(message)) {
+    return 'the metadata service of the container or machine gave none';
+  }
+  return 'there are none: neither in the environment nor in the shared files (by AWS_PROFILE), and no web identity, container or machine has any';
 }
 
 function advice(verdict: Verdict, permission: string | undefined): string {
@@ -158,6 +185,8 @@ function advice(verdict: Verdict, permission: string | undefined): string {
       return permission === undefined
         ? '. Check what the role of this process may do'
         : `. Grant ${permission} to the role of this process`;
+    case CERTIFICATE:
+      return '. Name its authority in AWS_CA_BUNDLE or NODE_EXTRA_CA_CERTS (a file of PEM certificates), or mend AWS_ENDPOINT_URL, if the address is not the one that the certificate is for';
     case ENDPOINT:
       return '. Check AWS_REGION, AWS_ENDPOINT_URL and proxies on the way: this was no answer of AWS';
     default:

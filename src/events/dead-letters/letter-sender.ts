@@ -1,4 +1,4 @@
-import { coerceError } from '../../errors.ts';
+import { coerceError, type FailureKind } from '../../errors.ts';
 import { abortable } from '../../lib/abortable.ts';
 import { type Availability, errorFacts } from '../../lib/health/availability.ts';
 import { readJson } from '../../lib/json/exact-json.ts';
@@ -38,6 +38,8 @@ export interface DeadLetterSender {
 }
 
 const PAGE = 50;
+/** A failure that may pass turns readiness red when it comes so often in a row. */
+const LASTING_FAILURES = 2;
 
 export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLetterSender {
   const { journal, queue, availability, log, onSent, flush, retry, checkMs = 60_000 } = options;
@@ -60,7 +62,7 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
       const answers = await queue.send(letters, signal);
       onSent(rows.filter((_, index) => answers[index] === undefined).map(({ seq }) => seq));
       const failures = answers.filter((answer) => answer !== undefined);
-      const outage = failures.find((error) => !isRefusal(error));
+      const outage = failures.find((error) => !isKind(error, 'reject'));
       if (outage !== undefined) throw outage;
       const first = answers.findIndex((answer) => answer !== undefined);
       if (first === -1) continue;
@@ -84,6 +86,16 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
     });
     // The pass under way may have another signal than this caller.
     await abortable(passing, signal);
+  }
+
+  /** One broken connection, or one refusal for the moment, says nothing about the queue. */
+  function report(thrown: unknown, failures: number): void {
+    const error = coerceError(thrown);
+    if (failures < LASTING_FAILURES && isKind(error, 'retry')) {
+      log.debug(errorFacts(error), 'The dead-letter queue failed once: trying again');
+      return;
+    }
+    availability.down(error, 'dead letters wait in the journal');
   }
 
   return {
@@ -110,7 +122,7 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
         } catch (thrown) {
           signal.throwIfAborted();
           failures += 1;
-          availability.down(coerceError(thrown), 'dead letters wait in the journal');
+          report(thrown, failures);
           await sleep(fullJitterMs(retry, failures, random), signal);
         }
       }
@@ -120,12 +132,12 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
         if (journal.letters > refused && flush()) await pass(signal);
       } catch (thrown) {
         signal.throwIfAborted();
-        availability.down(coerceError(thrown), 'dead letters wait in the journal');
+        report(thrown, LASTING_FAILURES);
       }
     },
   };
 }
 
-function isRefusal(error: Error): boolean {
-  return 'kind' in error && error.kind === 'reject';
+function isKind(error: Error, kind: FailureKind): boolean {
+  return 'kind' in error && error.kind === kind;
 }

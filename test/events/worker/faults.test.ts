@@ -173,6 +173,29 @@ describe('the dead-letter queue', () => {
     expect(stateOf(under, 'queue')).toBe('up');
   });
 
+  test('breaks a connection now and then: readiness stays green, every letter arrives', async () => {
+    const sandbox = await sandboxForTest();
+    const under = await workerOn(sandbox, { worker: { checkMs: 10 } });
+    await connected(under);
+    const states = new Set<unknown>();
+    const watch = setInterval(() => states.add(stateOf(under, 'queue')), 1);
+    const calls = () => sandbox.requests.count('aws.sqs');
+    for (let round = 0; round < 5; round += 1) {
+      sandbox.faults.add({ target: 'aws.sqs', reset: 'before', times: 1 });
+      sandbox.emit([interaction({ createdTime: 'never' })]);
+      const before = calls();
+      await until(() => expect(calls()).toBeGreaterThan(before + 4));
+    }
+    await until(() => expect(letters(sandbox)).toHaveLength(5));
+    expect([...states]).toEqual(['up']);
+
+    sandbox.faults.add({ id: 'away', target: 'aws.sqs', reset: 'before' });
+    await until(() => expect(stateOf(under, 'queue')).toBe('down'));
+    sandbox.faults.remove('away');
+    await until(() => expect(stateOf(under, 'queue')).toBe('up'));
+    clearInterval(watch);
+  });
+
   test('is down while events are rejected: every letter arrives, once', async () => {
     const sandbox = await sandboxForTest();
     const under = await workerOn(sandbox);
