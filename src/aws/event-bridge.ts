@@ -32,6 +32,11 @@ const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
 ]);
 const PASSING = passing('eventbridge_unavailable', false);
 
+const UNSEEN =
+  'events:DescribeEventBus is not granted for this bus (that of another account never grants it): only publishing shows whether it is there';
+/** A refused look is not repeated sooner, in milliseconds: each is an alarm in somebody's audit log. */
+const DENIED_LOOK_MS = 600_000;
+
 /**
  * EventBridge's classic custom bus. The SDK makes one try per call: the publisher repeats, per
  * entry, and knows an outage from a bad event.
@@ -57,6 +62,7 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
     { step: 'deserialize', priority: 'low', name: 'givenUpMiddleware' },
   );
   const target = `bus "${options.busName}"`;
+  let deniedAtMs = -Infinity;
 
   return {
     maxEntries: 10,
@@ -97,7 +103,15 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
     async check(signal) {
       const call = { service: 'eventbridge', operation: 'DescribeEventBus', target } as const;
       const command = new DescribeEventBusCommand({ Name: options.busName });
-      await connection.call(call, signal, (http) => client.send(command, http));
+      if (performance.now() - deniedAtMs < DENIED_LOOK_MS) return UNSEEN;
+      try {
+        await connection.call(call, signal, (http) => client.send(command, http));
+        return undefined;
+      } catch (error) {
+        if (!isDenied(error)) throw error;
+        deniedAtMs = performance.now();
+        return UNSEEN;
+      }
     },
 
     close() {
@@ -105,6 +119,11 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
       connection.close();
     },
   };
+}
+
+/** In AWS' own words; a proxy's 403 says nothing about the bus. */
+function isDenied(error: unknown): boolean {
+  return error instanceof UpstreamError && error.missingPermission === 'events:DescribeEventBus';
 }
 
 /** @param maxBatchBytes AWS' limit, in bytes: the sum of the entries' sizes must be less. */

@@ -84,8 +84,11 @@ export interface EventBus extends EntryLimits {
    * the call failed as a whole: `reject` = the request was refused, `retry` = unknown or passing.
    */
   put(entries: readonly BusEntry[], signal?: AbortSignal): Promise<readonly PutOutcome[]>;
-  /** The bus exists and may be described. A missing bus swallows events without a word. */
-  check(signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the bus exists (a missing one swallows events without a word), to a remark where
+   * that may not be asked: then `put` has to tell.
+   */
+  check(signal?: AbortSignal): Promise<string | undefined>;
 }
 
 /**

@@ -23,9 +23,14 @@ export const awsSettings = group('AWS', {
     [1024, 1_048_576],
     'Size of one PutEvents; 262144 where the old limit holds',
   ),
+  EVENTBUS_CHECK_INTERVAL_MS: integer(
+    10_000,
+    [1000, 3_600_000],
+    'Between two looks whether the bus is there: a deleted one swallows events until the next',
+  ),
   DLQ_QUEUE_URL: address(
     unset,
-    'SQS dead-letter queue, standard or FIFO (`.fifo`); required while the worker is on',
+    'SQS dead-letter queue, standard or FIFO (`.fifo`), also of another region or behind a VPC endpoint: its host is called unless an address is set for SQS; required while the worker is on',
   ),
   CLOUDWATCH_ENABLED: flag(true, 'Send metrics to CloudWatch'),
   METRICS_INTERVAL_MS: integer(60_000, [100, 3_600_000], 'Between two sends to CloudWatch'),

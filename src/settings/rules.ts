@@ -48,11 +48,10 @@ export function problemsBetweenSettings(
     if (usesBus) say('EVENTBUS_NAME', ' unless WORKER_ENABLED=false, and may be default');
     if (usesBus || has('EVENT_SCHEMA_REGISTRY')) say('AWS_REGION');
   }
-  for (const name of ['DLQ_QUEUE_URL', 'EVENTBUS_NAME'] as const) {
-    const region = regionIn(String(values[name]));
-    if (region === undefined || region === values['AWS_REGION']) continue;
+  const busRegion = regionIn(String(values['EVENTBUS_NAME']));
+  if (busRegion !== undefined && busRegion !== values['AWS_REGION']) {
     problems.push(
-      `${name}: found one in the region ${region}; allowed: that of AWS_REGION (${String(values['AWS_REGION'])}), where it is called`,
+      `EVENTBUS_NAME: found one in the region ${busRegion}; allowed: that of AWS_REGION (${String(values['AWS_REGION'])}), where it is called`,
     );
   }
   const modes = String(values['AUTH_MODE']).split(',');
@@ -91,7 +90,7 @@ export function problemsBetweenSettings(
 }
 
 /** The region that an ARN or an address of AWS names; other addresses name none. */
-function regionIn(text: string): string | undefined {
+export function regionIn(text: string): string | undefined {
   const arn = /^arn:[a-z-]+:[a-z]+:([a-z0-9-]+):/.exec(text)?.[1];
   if (arn !== undefined || !URL.canParse(text)) return arn;
   const host = new URL(text).hostname;

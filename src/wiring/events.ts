@@ -22,6 +22,7 @@ import { simulateRoute } from '../http/routes/simulate/simulate-route.ts';
 import { workerRoutes } from '../http/routes/worker-routes.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Config } from '../settings/load-config.ts';
+import { regionIn } from '../settings/rules.ts';
 import { CLOSE_SHARE, type Shared } from './shared.ts';
 
 /** Of a stop's time, what the last metrics get. */
@@ -80,6 +81,7 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
     publish: {
       lingerMs: config.PUBLISH_LINGER_MS,
       maxInFlight: config.PUBLISH_MAX_IN_FLIGHT,
+      checkMs: config.EVENTBUS_CHECK_INTERVAL_MS,
       retry: {
         maxRetries: config.PUBLISH_MAX_RETRIES,
         baseMs: config.PUBLISH_RETRY_BASE_MS,
@@ -171,7 +173,11 @@ export function awsConnections(config: Config, log?: Logger) {
   });
   return {
     eventBridge: at(config.AWS_ENDPOINT_URL_EVENTBRIDGE),
-    sqs: at(config.AWS_ENDPOINT_URL_SQS),
+    // A queue of another region is called there, and that region signs.
+    sqs: {
+      ...at(config.AWS_ENDPOINT_URL_SQS),
+      region: regionIn(config.DLQ_QUEUE_URL ?? '') ?? config.AWS_REGION,
+    },
     cloudWatch: at(config.AWS_ENDPOINT_URL_CLOUDWATCH),
     schemas: at(config.AWS_ENDPOINT_URL_SCHEMAS),
   };

@@ -377,6 +377,27 @@ describe('check', () => {
     await bus.put([entry()]);
     expect(sandbox.aws.busEvents).toMatchObject([{ bus: 'orders' }]);
   });
+
+  test("another account's bus cannot be looked at: that is a remark, and it is asked once", async () => {
+    const busName = 'arn:aws:events:us-east-1:123456789012:event-bus/orders';
+    const bus = busOn(sandbox.url, { busName });
+    expect(await bus.check()).toContain('events:DescribeEventBus is not granted');
+    expect(await bus.check()).toContain('events:DescribeEventBus is not granted');
+    expect(sandbox.requests.count('aws.events.DescribeEventBus')).toBe(1);
+    expect(await bus.put([entry()])).toMatchObject([
+      { accepted: false, code: 'eventbridge_access_denied', kind: 'systemic' },
+    ]);
+    sandbox.aws.createBus(busName);
+    expect(await bus.put([entry()])).toEqual([{ accepted: true }]);
+    expect(sandbox.aws.busEvents).toMatchObject([{ bus: busName }]);
+  });
+
+  test("a proxy's refusal says nothing about the bus", async () => {
+    sandbox.faults.add({ target: 'aws.events.DescribeEventBus', html: true, status: 403 });
+    expect(await failureOf(busOn(sandbox.url).check())).toMatchObject({
+      code: 'eventbridge_access_denied',
+    });
+  });
 });
 
 test('each call is logged at debug with its outcome and time, never with its payload', async () => {

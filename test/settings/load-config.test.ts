@@ -20,6 +20,7 @@ import {
 } from '../../src/settings/load-config.ts';
 import { serviceSettings } from '../../src/settings/service.ts';
 import { settings } from '../../src/settings/settings.ts';
+import { awsConnections } from '../../src/wiring/events.ts';
 
 const GROUPS = [
   serviceSettings,
@@ -232,19 +233,26 @@ describe('rules between settings', () => {
   });
 
   test.each([
-    ['DLQ_QUEUE_URL', 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead'],
-    ['DLQ_QUEUE_URL', 'https://sqs-fips.us-gov-west-1.amazonaws.com/1/dead'],
-    ['DLQ_QUEUE_URL', 'https://cn-north-1.queue.amazonaws.com.cn/1/dead'],
-    ['DLQ_QUEUE_URL', 'https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/dead'],
-    ['DLQ_QUEUE_URL', 'https://queue.amazonaws.com/1/dead'],
-    ['EVENTBUS_NAME', 'arn:aws:events:eu-west-1:123456789012:event-bus/b'],
-    ['EVENTBUS_NAME', 'arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/b'],
-  ])('%s of another region than that of the client: %s', (name, value) => {
-    const region = /[a-z]+(?:-[a-z]+)+-\d/.exec(value)?.[0] ?? 'us-east-1';
-    const other = region === 'us-east-1' ? 'eu-west-1' : 'us-east-1';
-    expect(problemsOf({ ...minimal, [name]: value, AWS_REGION: region })).toEqual([]);
-    expect(problemsOf({ ...minimal, [name]: value, AWS_REGION: other })).toEqual([
-      `${name}: found one in the region ${region}; allowed: that of AWS_REGION (${other}), where it is called`,
+    ['eu-west-1', 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead'],
+    ['us-gov-west-1', 'https://sqs-fips.us-gov-west-1.amazonaws.com/1/dead'],
+    ['cn-north-1', 'https://cn-north-1.queue.amazonaws.com.cn/1/dead'],
+    ['eu-west-1', 'https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/dead'],
+    ['us-east-1', 'https://queue.amazonaws.com/1/dead'],
+    ['ap-south-2', 'https://sqs.internal.example.com/1/dead'],
+  ])('a queue is called in its own region, and there by %s: %s', (region, queueUrl) => {
+    const config = loadConfig({ ...minimal, DLQ_QUEUE_URL: queueUrl, AWS_REGION: 'ap-south-2' });
+    expect(awsConnections(config).sqs.region).toBe(region);
+    expect(awsConnections(config).eventBridge.region).toBe('ap-south-2');
+  });
+
+  test.each([
+    'arn:aws:events:eu-west-1:123456789012:event-bus/b',
+    'arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/b',
+  ])('a bus of another region than that of the client: %s', (value) => {
+    const region = value.split(':')[3] ?? '';
+    expect(problemsOf({ ...minimal, EVENTBUS_NAME: value, AWS_REGION: region })).toEqual([]);
+    expect(problemsOf({ ...minimal, EVENTBUS_NAME: value, AWS_REGION: 'us-east-2' })).toEqual([
+      `EVENTBUS_NAME: found one in the region ${region}; allowed: that of AWS_REGION (us-east-2), where it is called`,
     ]);
   });
 

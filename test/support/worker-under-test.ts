@@ -24,7 +24,11 @@ const TIMEOUTS = { connectMs: 1000, headersMs: 1000, bodyMs: 1000, tryMs: 2000 }
 
 export interface WorkerTestOptions {
   readonly worker?: Partial<Omit<WorkerOptions, 'publish'>>;
-  readonly publish?: { readonly lingerMs?: number; readonly maxRetries?: number };
+  readonly publish?: {
+    readonly lingerMs?: number;
+    readonly maxRetries?: number;
+    readonly checkMs?: number;
+  };
   readonly journal?: Partial<JournalOptions>;
   readonly livenessMs?: number;
   readonly schemaMode?: 'off' | 'warn' | 'enforce';
@@ -128,6 +132,7 @@ export async function workerOn(sandbox: Sandbox, options: WorkerTestOptions = {}
     publish: {
       lingerMs: options.publish?.lingerMs ?? 2,
       maxInFlight: 4,
+      checkMs: options.publish?.checkMs,
       retry: { maxRetries: options.publish?.maxRetries ?? 5, baseMs: 20, capMs: 100 },
     },
     backOff: { baseMs: 20, capMs: 100 },

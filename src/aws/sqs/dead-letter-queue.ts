@@ -15,7 +15,10 @@ import { createReceiveLetters } from './receive-letters.ts';
 import { createSendLetters, OLD_LIMIT_BYTES } from './send-letters.ts';
 
 export interface DeadLetterQueueOptions extends AwsConnectionOptions {
-  /** Of a standard queue, or of a FIFO queue (`.fifo`). */
+  /**
+   * Of a standard queue, or of a FIFO queue (`.fifo`). Without an endpoint its host is called: that
+   * of a VPC endpoint, or of another region.
+   */
   readonly queueUrl: string;
 }
 
@@ -32,8 +35,9 @@ export function createDeadLetterQueue(
   options: DeadLetterQueueOptions,
 ): DeadLetterQueue & { close(): void } {
   const { queueUrl: QueueUrl } = options;
-  const connection = createConnection({ ...options, maxAttempts: 1 });
-  // Otherwise the address in QueueUrl wins over AWS_ENDPOINT_URL.
+  const { endpoint = new URL(QueueUrl).origin } = options;
+  const connection = createConnection({ ...options, endpoint, maxAttempts: 1 });
+  // Otherwise the SDK remarks on the console that the two differ.
   const client = new SQSClient({ ...connection.clientOptions, useQueueUrlAsEndpoint: false });
   const isFifo = QueueUrl.endsWith('.fifo');
   /** Operators may change it: each check reads it again. */

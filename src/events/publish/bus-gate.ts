@@ -10,7 +10,7 @@ export interface BusGateOptions {
   readonly availability: Availability;
   /** Bounds of the back-off between two probes, in milliseconds. */
   readonly retry: { readonly baseMs: number; readonly capMs: number };
-  /** How often the bus is checked while all is well, in milliseconds. Default one minute. */
+  /** How often the bus is checked while all is well, in milliseconds. Default 10 s. */
   readonly checkMs?: number | undefined;
   /** Upper bound of a wait that the bus asks for, in milliseconds. Default five minutes. */
   readonly maxHoldMs?: number | undefined;
@@ -24,7 +24,8 @@ export interface BusGateOptions {
 
 /**
  * Stands before the bus. It opens when the bus is known to exist (a missing one swallows events
- * without a word), closes when nothing would succeed, and then lets single probes through.
+ * without a word) or, where that may not be asked, takes what waits; closes when nothing would
+ * succeed, and then lets single probes through.
  */
 export interface BusGate {
   readonly open: boolean;
@@ -44,7 +45,7 @@ export interface BusGate {
 const LONG_HOLD_MS = 5000;
 
 export function createBusGate(options: BusGateOptions): BusGate {
-  const { bus, availability, retry, checkMs = 60_000, probe, onOpen } = options;
+  const { bus, availability, retry, checkMs = 10_000, probe, onOpen } = options;
   const { maxHoldMs = 300_000, random, sleep = realSleep, now = () => performance.now() } = options;
   const closed = createWakeup();
   let open = false;
@@ -90,8 +91,8 @@ export function createBusGate(options: BusGateOptions): BusGate {
           while (holdMs() > 0) await sleep(holdMs(), signal);
         }
         try {
-          await bus.check(signal);
-          if (!open && mustProve && !(await probe())) {
+          const doubt = await bus.check(signal);
+          if (!open && (mustProve || doubt !== undefined) && !(await probe())) {
             failures += 1;
             continue;
           }
@@ -99,7 +100,7 @@ export function createBusGate(options: BusGateOptions): BusGate {
           failures = 0;
           open = true;
           mustProve = false;
-          availability.up();
+          availability.up(doubt);
           if (opening) onOpen();
         } catch (error) {
           signal.throwIfAborted();

@@ -34,10 +34,10 @@ export interface WorkerPartsOptions {
   readonly subscriptionId?: string | undefined;
   /** Upper bound of the back-off between connections to the stream, in milliseconds. */
   readonly streamRetryMaxMs: number;
-  readonly publish: Pick<PublisherOptions, 'lingerMs' | 'maxInFlight' | 'retry'>;
+  readonly publish: Pick<PublisherOptions, 'lingerMs' | 'maxInFlight' | 'retry' | 'checkMs'>;
   /** Events in memory at once; more wait in the journal. Default 2000. */
   readonly windowEvents?: number | undefined;
-  /** How often bus and queue are checked while all is well, in milliseconds. Default one minute. */
+  /** How often the queue is checked while all is well, in milliseconds. Default one minute. */
   readonly checkMs?: number | undefined;
   /** Bounds of every other back-off: queue, schema, disk. */
   readonly backOff: { readonly baseMs: number; readonly capMs: number };
@@ -96,7 +96,6 @@ export function createWorkerParts(options: WorkerPartsOptions): WorkerParts {
     ...options.publish,
     onAccepted: outcomes.accepted,
     onRefused: outcomes.refused,
-    checkMs,
     sleep,
   });
   const transformLoop = createTransformLoop({

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import {
   CreateQueueCommand,
   ReceiveMessageCommand,
@@ -9,6 +11,8 @@ import { startFauxqs } from 'fauxqs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createDeadLetterQueue } from '../../../src/aws/sqs/dead-letter-queue.ts';
 import type { DeadLetter, ReceivedLetter } from '../../../src/events/ports.ts';
+import { loadConfig } from '../../../src/settings/load-config.ts';
+import { awsConnections } from '../../../src/wiring/events.ts';
 import { startAws, useTestCredentials, wayTo } from '../aws-sandbox.ts';
 
 useTestCredentials();
@@ -369,15 +373,40 @@ describe('faults', () => {
     await expect(sending).rejects.toBe('stopping');
   });
 
-  test("AWS_ENDPOINT_URL_SQS wins over the queue's own address", async () => {
-    vi.stubEnv('AWS_ENDPOINT_URL_SQS', sandbox.url);
-    const real = createDeadLetterQueue({
-      ...wayTo(sandbox.url),
-      endpoint: undefined,
-      queueUrl: 'https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters',
+  const settings = { GENESYS_CLIENT_ID: 'c', GENESYS_CLIENT_SECRET: 's', AWS_REGION: 'us-east-1' };
+
+  test.each(['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SQS'])(
+    "%s wins over the queue's own address",
+    async (name) => {
+      const queueUrl = 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters';
+      const config = loadConfig({ ...settings, DLQ_QUEUE_URL: queueUrl, [name]: sandbox.url });
+      const real = createDeadLetterQueue({ ...awsConnections(config).sqs, queueUrl });
+      expect(await real.send([letter()])).toEqual([undefined]);
+      expect(sandbox.aws.deadLetters()).toHaveLength(1);
+      real.close();
+    },
+  );
+
+  test("without one the queue's host is called, as that of a VPC endpoint, and its region signs", async () => {
+    const seen: (string | undefined)[] = [];
+    const gateway = createServer((request, response) => {
+      seen.push(request.headers.host, request.headers.authorization);
+      response.writeHead(503).end();
     });
-    expect(await real.send([letter()])).toEqual([undefined]);
-    expect(sandbox.aws.deadLetters()).toHaveLength(1);
+    await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
+    const { port } = gateway.address() as AddressInfo;
+    const config = loadConfig({
+      ...settings,
+      DLQ_QUEUE_URL: 'https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/dead',
+    });
+    const queueUrl = `http://127.0.0.1:${port}/1/dead`;
+    const real = createDeadLetterQueue({ ...awsConnections(config).sqs, queueUrl });
+    await expect(real.check()).rejects.toMatchObject({ code: 'sqs_unavailable' });
+    expect(seen).toEqual([
+      `127.0.0.1:${port}`,
+      expect.stringMatching(/Credential=test\/\d{8}\/eu-west-1\/sqs\/aws4_request/),
+    ]);
     real.close();
+    gateway.close();
   });
 });

@@ -13,7 +13,12 @@ function gateOn(options: Partial<BusGateOptions> = {}) {
   let clockMs = 0;
   const opened = Promise.withResolvers<void>();
   const gate = createBusGate({
-    bus: { check: async () => void steps.push('check') },
+    bus: {
+      async check() {
+        steps.push('check');
+        return undefined;
+      },
+    },
     availability: { up: () => void steps.push('up'), down: () => void steps.push('down') },
     retry: RETRY,
     probe: async () => {
@@ -72,7 +77,7 @@ describe('a rest that the bus asks for', () => {
       bus: {
         async check() {
           const retryAfterMs = failures.shift();
-          if (retryAfterMs === undefined) return;
+          if (retryAfterMs === undefined) return undefined;
           throw busFailure('eventbridge_unavailable', 'retry', 503, retryAfterMs);
         },
       },

@@ -387,6 +387,27 @@ describe('an outage', () => {
     await until(() => expect(test.accepted).toHaveLength(20));
   });
 
+  test('a bus that may not be looked at is tried with what waits, and readiness says so', async () => {
+    const { bus, state } = busInMemory();
+    state.remark = 'cannot be asked';
+    const test = publisherOn(bus, { checkMs: 5 });
+    await until(() => expect(test.bus()).toBe('up'));
+    expect(test.health.snapshot()[0]?.note).toBe('cannot be asked');
+    test.add(events(20));
+    await until(() => expect(test.accepted).toHaveLength(20));
+
+    state.answer = (sent) => sent.map(() => refused('eventbridge_access_denied', 'systemic'));
+    test.add(events(20, 'later'));
+    await until(() => expect(test.bus()).toBe('down'));
+    const { checks } = state;
+    await until(() => expect(state.checks).toBeGreaterThan(checks + 3));
+    expect(test.bus()).toBe('down');
+    state.answer = (sent) => sent.map(() => ACCEPTED);
+    await until(() => expect(test.accepted).toHaveLength(40));
+    await until(() => expect(test.bus()).toBe('up'));
+    expect(test.refusals.size).toBe(0);
+  });
+
   test('a bus that vanishes later is noticed by the next check', async () => {
     const { bus, state } = busInMemory();
     const test = publisherOn(bus, { checkMs: 5 });

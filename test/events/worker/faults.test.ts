@@ -129,6 +129,42 @@ describe('the bus', () => {
     await until(() => expect(under.stats.counts.published).toBe(10));
   });
 
+  test("is another account's: its policy decides, and everything waits until it lets us in", async () => {
+    const busName = 'arn:aws:events:us-east-1:123456789012:event-bus/orders';
+    const sandbox = await sandboxForTest();
+    const environment = { ...sandbox.environment, EVENTBUS_NAME: busName };
+    const under = await workerOn({ ...sandbox, environment });
+    await connected(under);
+    sandbox.emit(interactions(30));
+    await until(() => expect(stateOf(under, 'bus')).toBe('down'));
+    sandbox.cloud.createBus(busName);
+    await settled(under, 30);
+    expect(sandbox.cloud.busEvents.map(({ bus }) => bus)).toEqual(Array(30).fill(busName));
+    expect(under.stats.counts).toMatchObject({ published: 30, failed: 0 });
+    expect(stateOf(under, 'bus')).toBe('up');
+  });
+
+  test('is deleted while events come: the next look notices, and nothing more is sent into the void', async () => {
+    const sandbox = await sandboxForTest();
+    const checkMs = 100;
+    const under = await workerOn(sandbox, { publish: { checkMs } });
+    await connected(under);
+    sandbox.cloud.deleteBus('interaction-bridge');
+    const deletedMs = performance.now();
+    const feed = setInterval(() => sandbox.emit(interactions(5)), 5);
+    await until(() => expect(stateOf(under, 'bus')).toBe('down'));
+    clearInterval(feed);
+    // A look, and the time of a call, on a busy machine.
+    expect(performance.now() - deletedMs).toBeLessThan(checkMs + 1000);
+    const kept = interactions(40);
+    sandbox.emit(kept);
+    await until(() => expect(under.journal.events).toBeGreaterThanOrEqual(40));
+    sandbox.cloud.createBus('interaction-bridge');
+    await until(() => expect(under.journal.events).toBe(0));
+    const accepted = new Set(sandbox.cloud.acceptedIds);
+    expect(kept.every(({ id }) => accepted.has(id))).toBe(true);
+  });
+
   test('refuses one entry for good: a dead letter with the entry, its neighbours are published', async () => {
     const sandbox = await sandboxForTest();
     const configuration = await copyConfiguration();

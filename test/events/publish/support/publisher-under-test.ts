@@ -45,6 +45,8 @@ export function busInMemory(limits: { maxEntries?: number; maxBytes?: number } =
   const state = {
     answer: ((names) => names.map(() => ACCEPTED)) as Answer,
     check: undefined as Error | undefined,
+    /** What a look at the bus remarks. */
+    remark: undefined as string | undefined,
     checks: 0,
     callMs: 1,
     inFlight: 0,
@@ -72,6 +74,7 @@ export function busInMemory(limits: { maxEntries?: number; maxBytes?: number } =
     async check() {
       state.checks += 1;
       if (state.check !== undefined) throw state.check;
+      return state.remark;
     },
   };
   return { bus, state };
