@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/faults/**', 'test/conformance/**'],
+    exclude: ['test/doors/**', 'test/faults/**', 'test/conformance/**'],
     reporters: ['default', './test/support/summary-reporter.ts'],
     setupFiles: ['test/support/patience.ts'],
     testTimeout: 15_000,

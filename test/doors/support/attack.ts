@@ -1,0 +1,170 @@
+// The compiled service as a process of its own, in production mode, with the defaults and within
+// the memory of the manifest; events flow, an orchestrator asks, and somebody attacks.
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { digestOf } from '../../../src/http/auth/api-keys.ts';
+import {
+  memoryBytes,
+  type SandboxProcess,
+  type ServiceProcess,
+  startProcess,
+  startSandboxProcess,
+} from '../../support/processes.ts';
+import { readContainer } from './container.ts';
+
+/** A row of the table at the end of the run. */
+export interface AttackFacts {
+  readonly attack: string;
+  readonly tried: string;
+  readonly forMs: number;
+  readonly peakBytes: number;
+  readonly livezP99Ms: number;
+  readonly livezFailed: number;
+  readonly publishedBefore: number;
+  readonly publishedDuring: number;
+}
+
+declare module 'vitest' {
+  interface TaskMeta {
+    attack?: AttackFacts;
+  }
+}
+
+export interface Target {
+  readonly service: ServiceProcess;
+  readonly sandbox: SandboxProcess;
+  readonly port: number;
+  /** Headers of a caller with every role. */
+  readonly credentials: Readonly<Record<'x-api-key', string>>;
+  /** Aborts when the time is over. */
+  readonly signal: AbortSignal;
+}
+
+export interface Attack {
+  readonly attack: string;
+  readonly forMs: number;
+  /** Beyond the defaults: only what the attack is about, never a bound of the service. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Goes on until the signal aborts. @returns what was tried and what came of it, for the table. */
+  readonly run: (target: Target) => Promise<string>;
+  /** Ends the service while the attack goes on, in place of the look at it afterwards. */
+  readonly ends?: (service: ServiceProcess) => Promise<void>;
+}
+
+const EVENTS_PER_SECOND = 400;
+const WARM_UP_MS = 1500;
+const BASELINE_MS = 3000;
+/** What operators are promised. */
+const LIVEZ_P99_MS = 100;
+const PUBLISHED_SHARE = 0.8;
+/** The attackers stand on another machine in truth: here they give way to the service. */
+const ATTACKER_NICENESS = 15;
+const KEY = 'ib_attacker';
+
+/** An attack that must do nothing: see `expect` below for what that means. */
+export function testAttack({ attack, forMs, settings, run, ends }: Attack): void {
+  test(`${attack} does nothing`, async ({ task }) => {
+    const container = readContainer();
+    const { service, sandbox, prober } = await startScene(container.runtimeFlags, settings);
+    const look = createWatch(sandbox, prober);
+    // Until it flows evenly.
+    await sleep(WARM_UP_MS);
+    await look();
+    await sleep(BASELINE_MS);
+    const before = await look();
+
+    forgetPeak(service.pid);
+    const stop = AbortSignal.timeout(forMs);
+    const credentials = { 'x-api-key': KEY };
+    const port = Number(new URL(service.url).port);
+    const target = { service, sandbox, port, credentials, signal: stop };
+    const tried = await run(target);
+    const during = await look();
+    const isAlive = service.child.exitCode === null && service.child.signalCode === null;
+    task.meta.attack = {
+      attack,
+      tried: isAlive ? tried : `${tried}; ENDED THE PROCESS`,
+      forMs: during.tookMs,
+      peakBytes: isAlive ? memoryBytes(service.pid, 'VmHWM') : Number.NaN,
+      livezP99Ms: during.livezP99Ms,
+      livezFailed: during.failures.length,
+      publishedBefore: before.publishedPerSecond,
+      publishedDuring: during.publishedPerSecond,
+    };
+    expect(isAlive, 'the process goes on').toBe(true);
+    expect(during.failures, 'every probe is answered').toEqual([]);
+    expect(task.meta.attack.peakBytes).toBeLessThan(container.memoryBytes);
+    // A machine that is busy with other things is late without any attack.
+    expect(during.livezP99Ms).toBeLessThan(Math.max(LIVEZ_P99_MS, 3 * before.livezP99Ms));
+    expect(during.publishedPerSecond).toBeGreaterThan(PUBLISHED_SHARE * before.publishedPerSecond);
+    expect(service.log.filter(({ level }) => level === 'fatal')).toEqual([]);
+    if (ends !== undefined) {
+      await ends(service);
+      return;
+    }
+    const answer = await fetch(`${service.url}/simulate`, { method: 'POST', headers: credentials });
+    expect(answer.status, 'honest callers are served afterwards').toBe(200);
+    await (await service.until('/readyz')).text();
+  });
+}
+
+async function startScene(
+  runtimeFlags: readonly string[],
+  settings: Readonly<Record<string, string>> = {},
+): Promise<{ service: ServiceProcess; sandbox: SandboxProcess; prober: ChildProcess }> {
+  const sandbox = await startSandboxProcess({
+    SANDBOX_RATE: '0',
+    SANDBOX_OTHER_SHARE: '0',
+    SANDBOX_MALFORMED_SHARE: '0',
+    SANDBOX_KEEP_EVENTS: '1000',
+    SANDBOX_KEEP_RECORDS: '1000',
+  });
+  onTestFinished(() => sandbox.stop());
+  const service = await startProcess(
+    {
+      NODE_ENV: 'production',
+      AUTH_MODE: 'api-key',
+      API_KEYS: `attacker:map+report+simulate+operate:${digestOf(KEY).toString('hex')}`,
+      ...sandbox.environment,
+      ...settings,
+    },
+    { main: 'dist/main.js', nodeArguments: runtimeFlags, waitFor: '/readyz' },
+  );
+  onTestFinished(() => void service.stop('SIGKILL'));
+  await sandbox.control.post('/traffic', { perSecond: EVENTS_PER_SECOND });
+  const prober = fork(new URL('prober.ts', import.meta.url), [service.url], { execArgv: [] });
+  onTestFinished(() => void prober.kill());
+  setPriority(ATTACKER_NICENESS);
+  return { service, sandbox, prober };
+}
+
+/** What was published, and how the probes went, since the last look. */
+function createWatch({ control }: SandboxProcess, prober: ChildProcess) {
+  let sinceMs = performance.now();
+  let countBefore = 0;
+  return async () => {
+    const told = once(prober, 'message');
+    prober.send('tell');
+    const { count } = await control.get<{ count: number }>('/events?limit=1');
+    const [{ tookMs: livezMs, failures }] = (await told) as [
+      { tookMs: number[]; failures: string[] },
+    ];
+    const nowMs = performance.now();
+    const tookMs = nowMs - sinceMs;
+    const publishedPerSecond = ((count - countBefore) * 1000) / tookMs;
+    sinceMs = nowMs;
+    countBefore = count;
+    const sorted = livezMs.toSorted((a, b) => a - b);
+    const livezP99Ms = sorted[Math.floor(sorted.length * 0.99)] ?? 0;
+    return { tookMs, publishedPerSecond, livezP99Ms, failures };
+  };
+}
+
+/** `VmHWM` counts from here on. */
+function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
