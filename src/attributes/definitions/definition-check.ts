@@ -1,6 +1,6 @@
 import { messageOf } from '../../errors.ts';
 import { kindOf } from '../../lib/json-object.ts';
-import { compileLinearRegex } from '../../lib/linear-regex.ts';
+import { compileLinearRegex } from '../../lib/patterns/linear-regex.ts';
 import type { AttributeDefinition, AttributeValue, ValidationRule } from '../ports.ts';
 import { ISO_DATE_RULE, isIsoDate } from './iso-date.ts';
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../errors.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
-import { compileLinearRegex } from '../../lib/linear-regex.ts';
+import { compileLinearRegex } from '../../lib/patterns/linear-regex.ts';
 
 export type FilterVerdict =
   | { readonly matched: true; readonly rule: string }

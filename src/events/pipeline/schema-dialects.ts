@@ -5,8 +5,8 @@ import draft06 from 'ajv/dist/refs/json-schema-draft-06.json' with { type: 'json
 import ajvDraft04 from 'ajv-draft-04';
 import formats from 'ajv-formats';
 import { isJsonObject } from '../../lib/json-object.ts';
-import { compileLinearRegex } from '../../lib/linear-regex.ts';
 import { nearestName } from '../../lib/nearest-name.ts';
+import { compileLinearRegex } from '../../lib/patterns/linear-regex.ts';
 import { INTERNATIONAL_FORMATS } from './schema-formats.ts';
 
 const AjvDraft04 = ajvDraft04.default;

@@ -1,6 +1,6 @@
 import jsonata from 'jsonata';
 import { cutText } from '../cut-text.ts';
-import { createLinearRegExpClass } from '../linear-regex.ts';
+import { createLinearRegExpClass } from '../patterns/linear-regex.ts';
 import { compileSyntaxTree } from './compiler.ts';
 import { fieldsRead } from './fields-read.ts';
 import { copyForWriting, mayChangeInput } from './input-copy.ts';

@@ -90,6 +90,9 @@ describe('rules', () => {
     ['regex', { value: '^a+$' }, 'string', 'ab', false],
     ['regex', { value: 'b' }, 'string', 'abc', true],
     ['regex', { value: '^[0-9]{3}$' }, 'number', 123, true],
+    ['regex', { value: '^.{1,2000}$' }, 'string', 'short', true],
+    ['regex', { value: '^.{1,2000}$' }, 'string', 'x'.repeat(2001), false],
+    ['regex', { value: '^(?:[a-z]{1,63}\\.){1,20}com$' }, 'string', 'mail.example.com', true],
   ] as const)('%s %j on a %s: %j is %s', (type, facts, of, value, valid) => {
     expect(check({ type: of, ...rule(type, facts) }, value)).toEqual(valid ? [] : [type]);
   });
@@ -114,6 +117,7 @@ describe('rules', () => {
     ['a broken regex', rule('regex', { value: '(' }), /cannot be used/],
     ['a regex without a pattern', rule('regex'), /not a text/],
     ['a regex with look-ahead', rule('regex', { value: '(?=a)' }), /cannot be used/],
+    ['a regex of another flavour', rule('regex', { value: 'a\\Z' }), /write \$.*character 2/],
   ] as const)('%s is a warning, never silence', (_name, facts, message) => {
     const { warnings } = compileDefinition({ name: 'a', type: 'string', ...facts }, 'org');
     expect(warnings).toEqual([expect.stringMatching(message)]);

@@ -99,6 +99,15 @@ describe('a schema of the whole event', () => {
   });
 });
 
+test('patterns are those of every other place', () => {
+  const schema = compileEventSchema({ properties: { a: { pattern: '^\\s.{1,2000}$' } } });
+  expect(schema.issues({ a: `\u00a0${'x'.repeat(2000)}` })).toHaveLength(0);
+  expect(schema.issues({ a: `\u00a0${'x'.repeat(2001)}` })).toHaveLength(1);
+  expect(() => compileEventSchema({ properties: { a: { pattern: 'a\\z' } } })).toThrow(
+    /"\\z" is no escape of ECMAScript; write \$.*character 2/,
+  );
+});
+
 test.each([
   ['null', null],
   ['a list', []],

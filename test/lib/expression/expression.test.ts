@@ -1,7 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compileExpression, ExpressionError } from '../../../src/lib/expression/expression.ts';
-import { compileLinearRegex } from '../../../src/lib/linear-regex.ts';
 
 const limits = { timeoutMs: 250, maxDepth: 200, maxSequence: 1000 };
 
@@ -14,51 +12,6 @@ async function failureOf(source: string, input: unknown = {}): Promise<Expressio
   }
   throw new Error(`${source} did not fail`);
 }
-
-describe('compileLinearRegex', () => {
-  test('matches anywhere, with flags', () => {
-    expect(compileLinearRegex('^(low|high)$').test('high')).toBe(true);
-    expect(compileLinearRegex('^(low|high)$').test('highest')).toBe(false);
-    expect(compileLinearRegex('priority', 'i').test('My PRIORITY queue')).toBe(true);
-  });
-
-  test.each([
-    '^genesys\\.cloud$',
-    '^(low|high)$',
-    'a(?:b|c|)d',
-    '^$',
-    '(a|b)',
-    'x-y z\\/',
-    '^a|b$',
-  ])('a plain pattern means the same as any other: %s', (pattern) => {
-    fc.assert(
-      fc.property(fc.stringMatching(/^[a-d./highlow|$^\n -]{0,8}$/), (text) => {
-        const plain = compileLinearRegex(pattern);
-        const general = compileLinearRegex(`(?:${pattern}){1}`);
-        expect(plain.test(text)).toBe(general.test(text));
-      }),
-    );
-    for (const text of ['genesys.cloud', 'genesysxcloud', 'low', 'high', 'lower', 'ad', 'abd']) {
-      const general = compileLinearRegex(`(?:${pattern}){1}`);
-      expect(compileLinearRegex(pattern).test(text)).toBe(general.test(text));
-    }
-  });
-
-  test('a catastrophic pattern is answered at once', () => {
-    expect(compileLinearRegex('^(a+)+$').test(`${'a'.repeat(50_000)}!`)).toBe(false);
-  });
-
-  test.each([
-    ['(', ''],
-    ['(?=a)', ''],
-    ['(a)\\1', ''],
-    ['a'.repeat(1001), ''],
-    ['(a{500}){500}', ''],
-    ['a', 'y'],
-  ])('refuses %s with flags %j', (pattern, flags) => {
-    expect(() => compileLinearRegex(pattern, flags)).toThrow(/pattern/i);
-  });
-});
 
 describe('compileExpression', () => {
   test('results are plain JSON', async () => {
@@ -96,6 +49,19 @@ describe('compileExpression', () => {
     expect(await evaluate('$contains("PRIORITY", /priority/i)')).toBe(true);
     expect(await evaluate('$replace("aa", /^a/, "b")')).toBe('ba');
     expect((await failureOf('$match("abc", /x*/)')).code).toBe('D1004');
+  });
+
+  test('patterns mean what they mean in JavaScript', async () => {
+    const evaluate = async (source: string, input = {}) =>
+      compileExpression(source, limits).evaluate(input);
+    const name = 'Anna\u00a0 Bell';
+    expect(await evaluate('$replace(name, /\\s+/, " ")', { name })).toBe('Anna Bell');
+    expect(await evaluate('$split("a\\u2028b\\r\\nc", /\\s+/)')).toStrictEqual(['a', 'b', 'c']);
+    expect(await evaluate('$match("x\\r\\ny", /^.$/m).match')).toStrictEqual(['x', 'y']);
+    expect(await evaluate('$replace("é1", /\\p{L}(\\d)/, "$1")')).toBe('1');
+    expect(() => compileExpression('$contains(a, /x\\A/)', limits)).toThrow(
+      /"\\A" is no escape of ECMAScript.*character 2.*line 1, column/,
+    );
   });
 
   test('syntax errors tell code, position, line and column', () => {
