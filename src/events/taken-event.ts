@@ -1,4 +1,4 @@
-import type { BusEntry, DeadLetter, RawEvent } from './ports.ts';
+import type { DeadLetter, RawEvent } from './ports.ts';
 
 /** One taken event. */
 export interface TakenEvent {
@@ -10,8 +10,6 @@ export interface TakenEvent {
   readonly takenAtMs: number;
   /** Length of its JSON text in UTF-16 units, the measure of what it costs to keep it in memory. */
   readonly size: number;
-  /** Given when a letter of the stage `publish` is replayed: it is published as it was transformed. */
-  readonly entry: BusEntry | undefined;
 }
 
 /** Where taken events come from, and what becomes of them. */

@@ -92,6 +92,7 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
   const replay = createReplay({
     queue,
     pipeline,
+    entryLimits: bus,
     takeAgain: (events) => worker.takeAgain(events),
     log,
   });

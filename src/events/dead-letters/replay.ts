@@ -2,13 +2,14 @@ import { BridgeError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { EventToTake } from '../journal/group-commit.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { DeadLetterCounts, DeadLetterQueue, ReceivedLetter } from '../ports.ts';
+import type { DeadLetterCounts, DeadLetterQueue, EntryLimits, ReceivedLetter } from '../ports.ts';
 import { judgeLetter } from './judge-letter.ts';
 
 export interface ReplayOptions {
   readonly queue: DeadLetterQueue;
   /** Today's. */
   readonly pipeline: Pipeline;
+  readonly entryLimits: EntryLimits;
   /** Commits events to the journal; from then on they are as safe as any other. */
   readonly takeAgain: (events: readonly EventToTake[]) => void;
   readonly log: Logger;
@@ -28,13 +29,13 @@ export interface ReplayReport {
   readonly examined: number;
   /** Committed to the journal and deleted from the queue; in a dry run: would be. */
   readonly replayed: number;
-  /** They fail in today's pipeline too, and stay in the queue. */
+  /** They fail in today's pipeline too, or would be too large, and stay in the queue. */
   readonly failedAgain: number;
   /** Letters that hold no event, and messages that are no letters; they stay in the queue. */
   readonly notReplayable: number;
   /** Replayed, but not deleted: they may be replayed twice. */
   readonly notDeleted: number;
-  /** `held_back`: a FIFO queue gives no more while those that failed again are before them. */
+  /** `empty`: no more of what was there at its start. `held_back`: a FIFO queue gives no more while those that failed again are before them. */
   readonly endedBy: 'empty' | 'max' | 'held_back' | 'aborted';
   /** The first ones that stay, with the reason. */
   readonly staying: readonly {
@@ -46,9 +47,10 @@ export interface ReplayReport {
 
 export interface Replay {
   /**
-   * Oldest letters first. Raw events go through today's pipeline once to see whether they would
-   * pass, then into the journal; those of the stage `publish` are published as they were
-   * transformed. A letter is deleted only after its event is committed to the journal.
+   * Raw events go through today's pipeline once to see whether they would pass, then into the
+   * journal, and from there like any other. A letter is deleted only after its event is committed
+   * to the journal. Ends with the letters that were in the queue when it began: what the bus
+   * refuses again meanwhile is left for the next one.
    *
    * @throws BridgeError `replay_running`; UpstreamError when the queue fails; `journal_full`,
    *   `journal_cannot_write` or `worker_not_running` when nothing can be taken.
@@ -74,7 +76,8 @@ const LOG_EVERY_MS = 10_000;
 const VISIBILITY_SECONDS = 300;
 
 export function createReplay(options: ReplayOptions): Replay {
-  const { queue, pipeline, takeAgain, log, now = Date.now } = options;
+  const { queue, takeAgain, log, now = Date.now } = options;
+  const today = { pipeline: options.pipeline, limits: options.entryLimits };
   let progress: Progress | undefined;
 
   async function replayAll(
@@ -82,18 +85,21 @@ export function createReplay(options: ReplayOptions): Replay {
     at: Progress,
     signal: AbortSignal,
   ): Promise<ReplayReport> {
+    const beganMs = now();
     const counts = await queue.counts(signal);
+    // Beside the time: the queue's clock may be behind ours.
+    const there = counts.visible + counts.inFlight + counts.delayed;
     const held: string[] = [];
     const staying: { eventId: string | undefined; stage: string; code: string }[] = [];
     let notDeleted = 0;
-    let endedBy: ReplayReport['endedBy'] = 'max';
+    let endedBy: ReplayReport['endedBy'] = there <= max ? 'empty' : 'max';
     let loggedMs = now();
 
     async function replayBatch(letters: readonly ReceivedLetter[]): Promise<void> {
       const accepted: EventToTake[] = [];
       const receipts: string[] = [];
       for (const { receipt, letter } of letters) {
-        const verdict = await judgeLetter(letter, pipeline, now());
+        const verdict = await judgeLetter(letter, today, now());
         at.examined += 1;
         if ('take' in verdict) {
           accepted.push(verdict.take);
@@ -126,13 +132,16 @@ export function createReplay(options: ReplayOptions): Replay {
     }
 
     try {
-      while (at.examined < max) {
+      while (at.examined < Math.min(max, there)) {
         if (signal.aborted) {
           endedBy = 'aborted';
           break;
         }
         const letters = await queue.receive(
-          { max: Math.min(BATCH, max - at.examined), visibilitySeconds: VISIBILITY_SECONDS },
+          {
+            max: Math.min(BATCH, max - at.examined, there - at.examined),
+            visibilitySeconds: VISIBILITY_SECONDS,
+          },
           signal,
         );
         if (letters.length === 0) {
@@ -140,7 +149,13 @@ export function createReplay(options: ReplayOptions): Replay {
           endedBy = left.visible > 0 && held.length > 0 ? 'held_back' : 'empty';
           break;
         }
-        await replayBatch(letters);
+        const [old, fresh] = splitAt(letters, beganMs);
+        held.push(...fresh.map(({ receipt }) => receipt));
+        if (old.length === 0) {
+          endedBy = 'empty';
+          break;
+        }
+        await replayBatch(old);
         if (now() - loggedMs < LOG_EVERY_MS) continue;
         loggedMs = now();
         log.info({ ...at, of: counts.visible }, 'Replaying dead letters');
@@ -180,6 +195,12 @@ export function createReplay(options: ReplayOptions): Replay {
       return progress === undefined ? undefined : { ...progress };
     },
   };
+}
+
+/** Those that were sent until then, and those that came later. */
+function splitAt(letters: readonly ReceivedLetter[], timeMs: number) {
+  const wasThere = ({ sentAt }: ReceivedLetter) => sentAt.getTime() <= timeMs;
+  return [letters.filter(wasThere), letters.filter((letter) => !wasThere(letter))] as const;
 }
 
 function newProgress(dryRun: boolean, nowMs: number): Progress {

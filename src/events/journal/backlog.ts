@@ -1,7 +1,7 @@
 import { createFifo } from '../../lib/fifo.ts';
 import { readJson } from '../../lib/json/exact-json.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
-import type { BusEntry, RawEvent } from '../ports.ts';
+import type { RawEvent } from '../ports.ts';
 import type { EventSupply, TakenEvent } from '../taken-event.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { Journal } from './journal.ts';
@@ -51,13 +51,8 @@ export function createBacklog(options: BacklogOptions): Backlog {
     const room = Math.min(LOAD_EVENTS, maxEvents - inMemory);
     if (!loading || !behind() || room <= 0 || size >= MAX_SIZE) return;
     const rows = journal.eventsAfter(loadedThrough, room, MAX_SIZE - size);
-    for (const { raw, entry, ...row } of rows) {
-      keep({
-        ...row,
-        raw: readJson(raw) as RawEvent,
-        size: raw.length,
-        entry: entry === undefined ? undefined : reviveEntry(entry),
-      });
+    for (const { raw, ...row } of rows) {
+      keep({ ...row, raw: readJson(raw) as RawEvent, size: raw.length });
     }
     if (rows.length === 0) loadedThrough = journal.lastSeq;
   }
@@ -109,9 +104,4 @@ export function createBacklog(options: BacklogOptions): Backlog {
       loading = false;
     },
   };
-}
-
-function reviveEntry(text: string): BusEntry {
-  const entry = JSON.parse(text) as Omit<BusEntry, 'time'> & { time: string };
-  return { ...entry, time: new Date(entry.time) };
 }

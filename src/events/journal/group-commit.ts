@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { Availability } from '../../lib/health/availability.ts';
 import { writeJson } from '../../lib/json/exact-json.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
-import type { BusEntry, DeadLetter, RawEvent } from '../ports.ts';
+import type { DeadLetter, RawEvent } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 import type { Journal, NewEvent } from './journal.ts';
@@ -26,8 +26,6 @@ export interface EventToTake {
   readonly key?: string | undefined;
   readonly takenAtMs: number;
   readonly event: RawEvent;
-  /** Publish this instead of transforming the event. */
-  readonly entry?: BusEntry | undefined;
 }
 
 /**
@@ -160,22 +158,20 @@ interface EventRow {
 }
 
 function withRow(taken: EventToTake): EventRow {
-  const { eventId, key, takenAtMs, event, entry } = taken;
+  const { eventId, key, takenAtMs, event } = taken;
   const raw = writeJson(event);
-  const entryText = entry === undefined ? undefined : JSON.stringify(entry);
-  return { event: taken, row: { eventId, key, takenAtMs, raw, entry: entryText } };
+  return { event: taken, row: { eventId, key, takenAtMs, raw } };
 }
 
 const rowIn = ({ row }: EventRow) => row;
 
 function takenOf(rows: readonly EventRow[], firstSeq: number): readonly TakenEvent[] {
-  return rows.map(({ event: { eventId, event, takenAtMs, entry }, row }, index) => ({
+  return rows.map(({ event: { eventId, event, takenAtMs }, row }, index) => ({
     seq: firstSeq + index,
     eventId,
     raw: event,
     takenAtMs,
     size: row.raw.length,
-    entry,
   }));
 }
 

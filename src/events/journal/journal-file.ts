@@ -6,7 +6,10 @@ import { openSqliteFile, type SqliteFile } from '../../lib/files/sqlite-file.ts'
 const APPLICATION_ID = 0x49_42_4a_31;
 const LAYOUT_VERSION = 1;
 
-/** Tables are read by primary key only: an index would sort the backlog at every read. */
+/**
+ * Tables are read by primary key only: an index would sort the backlog at every read. Nobody reads
+ * or writes `entry` any more: older versions kept there what they had transformed.
+ */
 const LAYOUT = `
   CREATE TABLE events (
     seq INTEGER PRIMARY KEY,

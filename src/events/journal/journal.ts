@@ -23,8 +23,6 @@ export interface NewEvent {
   readonly takenAtMs: number;
   /** JSON text of the raw event. */
   readonly raw: string;
-  /** JSON text of its entry, when it is to be published as it was transformed before. */
-  readonly entry: string | undefined;
 }
 
 export interface JournalEvent extends Omit<NewEvent, 'key'> {
@@ -123,7 +121,7 @@ export function createJournal(options: JournalOptions): Journal {
         let seq = lastSeq;
         for (const event of take) {
           seq += 1;
-          sql.addEvent.run(seq, event.eventId, event.takenAtMs, event.raw, event.entry ?? null);
+          sql.addEvent.run(seq, event.eventId, event.takenAtMs, event.raw);
           if (event.key !== undefined && dedupeRows > 0) sql.addSeen.run(seq, event.key);
         }
         if (take.length > 0) sql.forgetSeen.run(seq - dedupeRows);
@@ -155,7 +153,6 @@ export function createJournal(options: JournalOptions): Journal {
           eventId: String(row['event_id']),
           takenAtMs: Number(row['taken_at']),
           raw,
-          entry: row['entry'] === null ? undefined : String(row['entry']),
         });
         size += raw.length;
         if (size >= maxSize) break;
@@ -201,9 +198,7 @@ export function createJournal(options: JournalOptions): Journal {
 function prepareStatements(database: DatabaseSync) {
   const sql = (text: string) => database.prepare(text);
   return {
-    addEvent: sql(
-      'INSERT INTO events (seq, event_id, taken_at, raw, entry) VALUES (?, ?, ?, ?, ?)',
-    ),
+    addEvent: sql('INSERT INTO events (seq, event_id, taken_at, raw) VALUES (?, ?, ?, ?)'),
     settle: sql('DELETE FROM events WHERE seq BETWEEN ? AND ?'),
     eventsAfter: sql('SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?'),
     lastEvent: sql('SELECT max(seq) FROM events'),

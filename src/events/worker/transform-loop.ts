@@ -107,8 +107,7 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
           continue;
         }
         busy = true;
-        if (event.entry === undefined) await transform(event, signal);
-        else publisher.add(event, event.entry);
+        await transform(event, signal);
         // Promises alone would keep sockets and timers waiting for as long as there is work.
         if (performance.now() - yieldedMs > YIELD_AFTER_MS) {
           await new Promise(setImmediate);

@@ -115,7 +115,7 @@ function replayAll({
     operationId: 'replayDeadLetters',
     summary: 'Send dead letters through the pipeline again',
     description:
-      'Raw events go through today’s expression and schema; events that the bus refused for other reasons than what is in them are published as they were transformed. An event that passes is committed to the journal, then its letter is deleted; from there it is published like any other, and becomes a new letter if the bus refuses it again. A letter that fails in the pipeline stays. Event ids stay the same. `dryRun` only counts. While it runs, GET /dead-letters shows how far it is.',
+      'Every raw event goes through today’s expression and schema, also where only the bus had refused it. An event that passes is committed to the journal, then its letter is deleted; from there it is published like any other, and becomes a new letter if the bus refuses it again. It ends with the letters that were in the queue when it began (by their number and by the time they were sent): new ones are left for the next replay. A letter that fails in the pipeline stays. Event ids stay the same. `dryRun` only counts. While it runs, GET /dead-letters shows how far it is.',
     tag,
     query: {
       type: 'object',
@@ -152,7 +152,7 @@ function replayAll({
             endedBy: {
               enum: ['empty', 'max', 'held_back', 'aborted'],
               description:
-                'held_back: a FIFO queue gives no more while letters that stay are before them',
+                'empty: no more of the letters that were there when it began; held_back: a FIFO queue gives no more while letters that stay are before them',
             },
             staying: {
               type: 'array',

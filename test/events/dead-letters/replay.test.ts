@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
+import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createReplay, type ReplayReport } from '../../../src/events/dead-letters/replay.ts';
+import type { DeadLetter } from '../../../src/events/ports.ts';
 import { deadLetterRoutes } from '../../../src/http/routes/dead-letter-routes.ts';
 import { workerRoutes } from '../../../src/http/routes/worker-routes.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
@@ -21,6 +24,7 @@ async function operator(sandboxOptions: SandboxOptions = {}) {
   const replay = createReplay({
     queue,
     pipeline,
+    entryLimits: under.bus,
     takeAgain: (events) => worker.takeAgain(events),
     log,
   });
@@ -55,6 +59,14 @@ async function operator(sandboxOptions: SandboxOptions = {}) {
 }
 
 const GOOD = await readFile('config/event-transform.jsonata', 'utf8');
+/** What an older expression had made; no replay publishes it. */
+const STALE_ENTRY = {
+  source: 'stale',
+  detailType: 'stale',
+  detail: '{}',
+  time: '2026-01-01T00:00:00.000Z',
+  resources: [],
+};
 const BAD = GOOD.replace('"genesys.cloud"', '"somewhere.else"');
 
 describe('looking at dead letters', () => {
@@ -112,14 +124,16 @@ describe('replaying', () => {
     await until(() => expect(sandbox.cloud.busEventCount()).toBe(3));
     expect([...sandbox.cloud.acceptedIds].sort()).toEqual(events.map(({ id }) => id));
     expect(letters()).toBe(2);
-    expect(stats.counts).toMatchObject({ ingested: 4, published: 3, replayed: 3 });
+    await until(() =>
+      expect(stats.counts).toMatchObject({ ingested: 4, published: 3, replayed: 3 }),
+    );
     await until(() => expect(journal.events).toBe(0));
     // What stays can be received again at once.
     const again = await post('/dead-letters/replay?dryRun=true');
     expect(again.body).toMatchObject({ examined: 2 });
   });
 
-  test('publishes again as it was what only the bus had refused', async () => {
+  test('what only the bus had refused goes through the expression of today', async () => {
     const { sandbox, setExpression, post, letters } = await operator();
     sandbox.faults.add({
       id: 'refuse',
@@ -129,14 +143,84 @@ describe('replaying', () => {
     sandbox.emit([interaction()]);
     await until(() => expect(letters()).toBe(1));
     sandbox.faults.clear();
-    // Today's expression would spoil it; the letter holds the entry of then.
     await setExpression(BAD);
+    expect((await post('/dead-letters/replay')).body).toMatchObject({
+      replayed: 0,
+      failedAgain: 1,
+      staying: [{ stage: 'validate', code: 'schema_violation' }],
+    });
+    expect(letters()).toBe(1);
 
-    const { body } = await post('/dead-letters/replay');
-    expect(body).toMatchObject({ replayed: 1, failedAgain: 0 });
+    await setExpression(GOOD.replace('"resources": [', '"resources": ["today", '));
+    expect((await post('/dead-letters/replay')).body).toMatchObject({ replayed: 1 });
     await until(() => expect(sandbox.cloud.busEventCount()).toBe(1));
-    expect(sandbox.cloud.busEvents[0]?.source).toBe('genesys.cloud');
+    expect(sandbox.cloud.busEvents[0]?.resources).toContain('today');
     expect(letters()).toBe(0);
+  });
+
+  test('ends with the letters that were there when it began', async () => {
+    const { sandbox, post, letters, queue, stats } = await operator();
+    sandbox.faults.add({
+      target: 'aws.events.PutEvents',
+      entryFailures: { rate: 1, code: 'InvalidArgument' },
+    });
+    sandbox.emit(Array.from({ length: 60 }, () => interaction()));
+    await until(() => expect(letters()).toBe(60));
+    // Slow enough for the new letters to be in the queue before the old ones are all looked at.
+    sandbox.faults.add({ target: 'aws.sqs.DeleteMessageBatch', latencyMs: 200 });
+    const { body } = await post('/dead-letters/replay');
+    expect(body).toMatchObject({ examined: 60, replayed: 60, endedBy: 'empty' });
+    await until(() => expect(stats.counts.failed).toBe(120));
+    await until(() => expect(letters()).toBe(60));
+    await vi.waitFor(async () => expect(await queue.counts()).toMatchObject({ visible: 60 }));
+  });
+
+  test('a dry run says what a replay does, whatever the letters are', async () => {
+    const { post, queue, letters, sandbox } = await operator();
+    const made = {
+      error: 'made',
+      timestamp: '2026-01-01T00:00:00.000Z',
+      firstSeen: '2026-01-01T00:00:00.000Z',
+    };
+    const originals = {
+      good: () => interaction(),
+      hopeless: () => interaction({ createdTime: 'never' }),
+      'no event': () => 'not JSON',
+    };
+    const letter = fc.record({
+      kind: fc.constantFrom('good', 'hopeless', 'no event'),
+      stage: fc.constantFrom('transform', 'validate', 'publish'),
+      cause: fc.constantFrom('entry', 'bus', 'retries', undefined),
+      stale: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(letter, { minLength: 1, maxLength: 30 }), async (mix) => {
+        const sent = mix.map(
+          ({ kind, stage, cause, stale }): DeadLetter => ({
+            ...made,
+            originalEvent: originals[kind](),
+            retryAttempt: 0,
+            attempts: 0,
+            stage,
+            ...(cause !== undefined && { cause }),
+            errorCode: 'made',
+            eventId: randomUUID(),
+            ...(stale && { transformedEvent: STALE_ENTRY }),
+          }),
+        );
+        expect(await queue.send(sent)).toEqual(mix.map(() => undefined));
+        const dry = await post('/dead-letters/replay?dryRun=true');
+        const real = await post('/dead-letters/replay');
+        expect({ ...real.body, dryRun: true }).toEqual(dry.body);
+        expect(real.body['replayed']).toBe(mix.filter(({ kind }) => kind === 'good').length);
+        const rest = await queue.receive({ max: 50, visibilitySeconds: 30 });
+        expect(rest).toHaveLength(mix.filter(({ kind }) => kind !== 'good').length);
+        await queue.delete(rest.map(({ receipt }) => receipt));
+        expect(letters()).toBe(0);
+      }),
+      { numRuns: 15 },
+    );
+    expect(sandbox.cloud.busEvents.every(({ source }) => source === 'genesys.cloud')).toBe(true);
   });
 
   test('an entry that the bus found wrong goes through the expression of today', async () => {
@@ -195,7 +279,9 @@ describe('replaying', () => {
   });
 
   test('one at a time', async () => {
-    const { sandbox, get, post } = await operator();
+    const { sandbox, get, post, letters } = await operator();
+    sandbox.emit(['not JSON']);
+    await until(() => expect(letters()).toBe(1));
     sandbox.faults.add({ target: 'aws.sqs.ReceiveMessage', latencyMs: 500 });
     const first = post('/dead-letters/replay');
     await vi.waitFor(async () =>

@@ -18,7 +18,6 @@ for (let number = Number(first); ; number += 3) {
     key: undefined,
     takenAtMs: 1,
     raw: JSON.stringify({ name, text: 'x'.repeat(500) }),
-    entry: undefined,
   }));
   journal.write({ take });
   writeSync(1, `${take.map(({ eventId }) => eventId).join('\n')}\n`);
