@@ -17,7 +17,8 @@ const PARENT_POLL_MS = 250;
 
 /**
  * SIGTERM, SIGINT, SIGHUP: stop and exit 0; a second one, or the bound: exit 1 at once. An
- * uncaught error is logged, then the same stop, exit 1. SIGUSR2 switches debug logging.
+ * uncaught error is logged, then the same stop, exit 1. SIGUSR2 switches debug logging. SIGUSR1,
+ * by which Node opens a debugger for whoever can reach the port, does nothing.
  */
 export function onSignals({ log, timeoutMs, stop, toggleLogLevel }: SignalOptions): void {
   let stoppingSinceMs: number | undefined;
@@ -60,6 +61,7 @@ export function onSignals({ log, timeoutMs, stop, toggleLogLevel }: SignalOption
     });
   }
   process.on('SIGUSR2', toggleLogLevel);
+  process.on('SIGUSR1', () => log.warn('SIGUSR1 opens no debugger here'));
   if (process.env['npm_lifecycle_event'] !== undefined) {
     onParentGone(() => {
       if (stoppingSinceMs !== undefined) return;

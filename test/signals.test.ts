@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -44,4 +45,24 @@ test('when npm is stopped, whose shell hands no signal on, the service stops too
   }
   // Its output is closed: the process is gone.
   expect(messages.slice(-2)).toEqual(['npm is gone: stopping', 'Stopped']);
+});
+
+test.each([[[]], [['--disable-sigusr1']]])(
+  'SIGUSR1 opens no debugger: %j',
+  async (nodeArguments) => {
+    const service = await startProcess(
+      { ...sandbox.environment, WORKER_ENABLED: 'false' },
+      // Not what `npm start` runs: its flags are those of this test.
+      { waitFor: '/livez', nodeArguments, flags: [] },
+    );
+    process.kill(service.pid, 'SIGUSR1');
+    await fetch(`${service.url}/livez`);
+    await expect(fetch('http://127.0.0.1:9229/json')).rejects.toThrow('fetch failed');
+    expect(await service.stop()).toBe(0);
+  },
+);
+
+test('npm start and the image run Node without that signal from its first moment on', () => {
+  expect(readFileSync('package.json', 'utf8')).toMatch(/"start": "node .*--disable-sigusr1 src/);
+  expect(readFileSync('Dockerfile', 'utf8')).toMatch(/^CMD \["node",.* "--disable-sigusr1"/m);
 });

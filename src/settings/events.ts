@@ -90,6 +90,6 @@ export const eventSettings = group('Event pipeline', {
   SIMULATE_MEMORY_BYTES: integer(
     134_217_728,
     [33_554_432, 4_294_967_296],
-    'Heap of such a child process',
+    'Heap of such a child process; all of its memory may be 256 MiB more',
   ),
 });

@@ -67,11 +67,13 @@ export async function startProcess(
     readonly waitFor?: string;
     readonly nodeArguments?: readonly string[];
     readonly main?: string;
+    /** In place of those of `npm start`. */
+    readonly flags?: readonly string[];
   } = {},
 ): Promise<ServiceProcess> {
-  const { waitFor, nodeArguments = [], main = MAIN } = options;
+  const { waitFor, nodeArguments = [], main = MAIN, flags = RUNTIME_FLAGS } = options;
   const folder = mkdtempSync(join(tmpdir(), 'service-'));
-  const child = spawn(process.execPath, [...RUNTIME_FLAGS, ...nodeArguments, main], {
+  const child = spawn(process.execPath, [...flags, ...nodeArguments, main], {
     cwd: ROOT,
     env: {
       PATH: process.env['PATH'],

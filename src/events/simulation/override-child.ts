@@ -15,6 +15,7 @@ import {
   type SchemaDefinition,
 } from '../pipeline/schema-source.ts';
 import { compileTransform } from '../pipeline/transform.ts';
+import { lockIn } from './lock-in.ts';
 import { runStages, type StageResults } from './simulate.ts';
 
 /** Everything as text: nothing of the parent's memory goes along. */
@@ -115,14 +116,18 @@ function answerTo(error: unknown): OverrideAnswer {
   };
 }
 
+// Held here, for after `lockIn` there is no global of this name.
+const self = process;
+
 function send(answer: OverrideAnswer): void {
-  process.send?.(answer);
+  self.send?.(answer);
 }
 
-process.once('message', (job: OverrideJob) => {
+self.once('message', (job: OverrideJob) => {
   run(job)
     .catch(answerTo)
-    .then(send, () => process.exit(1));
+    .then(send, () => self.exit(1));
 });
-process.once('disconnect', () => process.exit());
+self.once('disconnect', () => self.exit());
+lockIn();
 send({ kind: 'ready' });

@@ -1,8 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { extname } from 'node:path';
 import { BridgeError } from '../../errors.ts';
 import { createSemaphore } from '../../lib/limits/semaphore.ts';
 import { onAbort } from '../../lib/on-abort.ts';
+import { startConfined } from './confined-process.ts';
 import type { OverrideAnswer, OverrideJob } from './override-child.ts';
 import type { StageResults } from './simulate.ts';
 
@@ -78,15 +79,9 @@ async function runInChild(
   signal: AbortSignal,
 ): Promise<StageResults[]> {
   signal.throwIfAborted();
-  const heapMegabytes = Math.floor(options.memoryBytes / 1_048_576);
   // The build emits .js beside this file, the source runs as .ts.
   const script = new URL(`./override-child${extname(import.meta.url)}`, import.meta.url);
-  const child = fork(script, {
-    execArgv: [`--max-old-space-size=${heapMegabytes}`],
-    // No credentials; what V8 writes when its heap is full is of no use to anybody.
-    env: {},
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-  });
+  const child = startConfined(script, options.memoryBytes);
   const exited = endOf(child);
   const kill = () => child.kill('SIGKILL');
   const forget = onAbort(signal, kill);
