@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { About } from '../about.ts';
 import type { Scheme } from '../auth/authentication.ts';
 import type { Call, Route } from '../route.ts';
-import { createOpenApiDocument, type OpenApiDocument } from './openapi.ts';
+import { createStaticContent } from '../static-content.ts';
+import { createOpenApiDocument } from './openapi.ts';
 
 const tag = 'Documents';
 
@@ -16,7 +18,11 @@ export function docsRoutes(options: {
   readonly routes: readonly Route[];
   readonly schemes: readonly Scheme[];
 }): Route[] {
-  let document: OpenApiDocument | undefined;
+  const document = createStaticContent(async () =>
+    Buffer.from(
+      JSON.stringify(createOpenApiDocument({ ...options, routes: [...options.routes, openapi] })),
+    ),
+  );
   const openapi: Route = {
     method: 'get',
     path: '/openapi.json',
@@ -26,10 +32,11 @@ export function docsRoutes(options: {
     tag,
     quiet: true,
     responses: { 200: { description: 'OpenAPI 3.1', schema: { type: 'object' } } },
-    async handle() {
-      document ??= createOpenApiDocument({ ...options, routes: [...options.routes, openapi] });
-      return { status: 200, headers: { 'cache-control': 'no-cache' }, body: document };
-    },
+    handle: async (call) =>
+      document.answer(call, {
+        'content-type': 'application/json; charset=utf-8',
+        'cache-control': 'no-cache',
+      }),
   };
   return [openapi, startPage(options.about), ...browserRoutes()];
 }
@@ -109,8 +116,8 @@ function browserRoutes(): Route[] {
   return [
     text('/docs', 'docs', 'text/html; charset=utf-8', page),
     text('/docs/start.js', 'docsStart', 'text/javascript; charset=utf-8', START),
-    file(`${assets}/swagger-ui.css`, 'docsStyle'),
-    file(`${assets}/swagger-ui-bundle.js`, 'docsScript'),
+    file(`${assets}/swagger-ui.css`, 'docsStyle', 'text/css; charset=utf-8'),
+    file(`${assets}/swagger-ui-bundle.js`, 'docsScript', 'text/javascript; charset=utf-8'),
   ];
 }
 
@@ -126,20 +133,16 @@ function text(path: string, operationId: string, type: string, body: string): Ro
   }));
 }
 
-function file(path: string, operationId: string): Route {
-  const source = fileURLToPath(
-    import.meta.resolve(`swagger-ui-dist/${path.slice(path.lastIndexOf('/') + 1)}`),
+function file(path: string, operationId: string, type: string): Route {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const source = fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`));
+  const content = createStaticContent(async () => readFile(source));
+  return asset(path, operationId, async (call) =>
+    content.answer(call, {
+      'content-type': type,
+      'cache-control': 'public, max-age=31536000, immutable',
+    }),
   );
-  return asset(path, operationId, async ({ response }) => {
-    await new Promise<void>((resolve, reject) => {
-      response.sendFile(source, { immutable: true, maxAge: '365d', dotfiles: 'allow' }, (error) => {
-        // A browser that leaves in the middle is no failure of ours.
-        if (error === undefined || error === null || response.destroyed) resolve();
-        else reject(error);
-      });
-    });
-    return undefined;
-  });
 }
 
 function asset(

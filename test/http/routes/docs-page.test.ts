@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { chromium } from 'playwright-core';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { openRaw } from '../support/raw-http.ts';
 import { echoRoute, startTestServer } from '../support/test-server.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -23,14 +24,60 @@ test('the page and its files come from us, cached for ever where their address h
   }
 });
 
-test('a part of a file that does not exist is a problem of the caller', async () => {
+test('what never changes is compressed for who takes that, and the same for who does not', async () => {
   await using app = await startTestServer([]);
-  const html = await (await fetch(`${app.url}/docs`)).text();
-  const path = /\/docs\/[^"]+\.css/.exec(html)?.[0] ?? '';
-  const answer = await fetch(`${app.url}${path}`, { headers: { range: 'bytes=99999999-' } });
-  expect(answer.status).toBe(416);
-  expect(await answer.json()).toMatchObject({ code: 'bad_request' });
+  for (const path of ['/openapi.json', await assetPath(app.url, 'css')]) {
+    const ask = async (encoding: string, method = 'GET') =>
+      fetch(`${app.url}${path}`, { method, headers: { 'accept-encoding': encoding } });
+    const plain = await ask('identity');
+    expect(plain.headers.get('content-encoding')).toBeNull();
+    const length = Number(plain.headers.get('content-length'));
+    const text = await plain.text();
+    expect(Buffer.byteLength(text)).toBe(length);
+    for (const encoding of ['gzip', 'br, gzip;q=0.5', '*']) {
+      const zipped = await ask(encoding);
+      expect(zipped.headers.get('content-encoding')).toBe('gzip');
+      expect(zipped.headers.get('vary')).toContain('accept-encoding');
+      expect(Number(zipped.headers.get('content-length'))).toBeLessThan(length / 2);
+      expect(await zipped.text()).toBe(text);
+    }
+    for (const encoding of ['gzip;q=0', 'br', 'nonsense']) {
+      expect(await (await ask(encoding)).text()).toBe(text);
+    }
+    const head = await ask('identity', 'HEAD');
+    expect(Number(head.headers.get('content-length'))).toBe(length);
+    expect(await head.text()).toBe('');
+  }
 });
+
+test.skipIf(!existsSync('/proc/self/fd'))(
+  'who asks hundreds of times on one connection, reads nothing and leaves, leaves no file open',
+  async () => {
+    await using app = await startTestServer([]);
+    const path = await assetPath(app.url, 'js');
+    const filesOpen = () => readdirSync('/proc/self/fd').length;
+    const before = filesOpen();
+    for (let round = 0; round < 3; round += 1) {
+      using connection = await openRaw(app.port);
+      connection.socket.pause();
+      connection.socket.write(`GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`.repeat(200));
+      // So many have been taken in that others are turned away.
+      await vi.waitFor(async () => {
+        expect((await fetch(`${app.url}/metrics`)).status).toBe(503);
+      }, 5000);
+    }
+    await vi.waitFor(async () => {
+      expect(filesOpen()).toBeLessThan(before + 20);
+      const numbers = await (await fetch(`${app.url}/metrics`)).text();
+      expect(numbers).toContain('bridge_http_in_flight 1\n');
+    }, 5000);
+  },
+);
+
+async function assetPath(url: string, extension: string): Promise<string> {
+  const html = await (await fetch(`${url}/docs`)).text();
+  return new RegExp(`/docs/\\d[^"]+\\.${extension}`).exec(html)?.[0] ?? '';
+}
 
 test.skipIf(!existsSync(CHROMIUM))(
   `a browser shows every operation, without one violation of the policy (needs ${CHROMIUM})`,
