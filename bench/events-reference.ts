@@ -15,6 +15,7 @@ import formats from 'ajv-formats';
 import jsonata from 'jsonata';
 import { v4 } from 'uuid';
 import { createEventBus } from '../src/aws/event-bridge.ts';
+import { createCredentials } from '../src/aws/sdk/credentials.ts';
 import type { BusEntry } from '../src/events/ports.ts';
 
 const IN_FLIGHT = 8;
@@ -165,6 +166,7 @@ if (mode === 'bare') {
   await Promise.all(Array.from({ length: IN_FLIGHT }, async () => sendBare(client)));
 } else if (mode === 'connected') {
   const bus = createEventBus({
+    credentials: createCredentials(),
     region,
     busName,
     maxBytes: 1_000_000,

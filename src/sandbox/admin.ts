@@ -49,6 +49,9 @@ export function createAdminService(sandbox: SandboxParts): Service {
   route('DELETE', '/queues/:name', 'delete a queue', (call) =>
     sandbox.cloud.deleteQueue(lastSegment(call)),
   );
+  route('DELETE', '/access-keys/:id', 'AWS refuses what is signed with it from now on', (call) =>
+    sandbox.cloud.revokeAccessKey(lastSegment(call)),
+  );
   route('POST', '/reset', 'forget what came in, and every fault', () => sandbox.reset());
 
   return {

@@ -43,6 +43,8 @@ export interface Cloud {
   deleteQueue(name: string): void;
   createBus(name: string): void;
   deleteBus(name: string): void;
+  /** What is signed with this access key is refused from now on. */
+  revokeAccessKey(accessKeyId: string): void;
   /** Adds a schema, or a new version of it, to the Schema Registry. */
   putSchema(schema: CloudSchema): void;
   /** Forgets events, messages and metrics; buses, queues and schemas stay. */

@@ -2,6 +2,7 @@ import { createMetricsStore } from '../aws/cloudwatch.ts';
 import { createEventBus, entryLimits } from '../aws/event-bridge.ts';
 import { createSchemaRegistry } from '../aws/schema-registry.ts';
 import type { AwsConnectionOptions } from '../aws/sdk/connection.ts';
+import { createCredentials } from '../aws/sdk/credentials.ts';
 import { createDeadLetterQueue } from '../aws/sqs/dead-letter-queue.ts';
 import { createReplay } from '../events/dead-letters/replay.ts';
 import { createJournal } from '../events/journal/journal.ts';
@@ -162,9 +163,11 @@ async function openSimulation(
   return { pipeline, simulation };
 }
 
-/** Where each AWS service is; its own address wins over the one for all. */
+/** Where each AWS service is; its own address wins over the one for all. One credentials for all. */
 export function awsConnections(config: Config, log?: Logger) {
+  const credentials = createCredentials();
   const at = (endpoint: string | undefined): AwsConnectionOptions => ({
+    credentials,
     region: config.AWS_REGION,
     endpoint: endpoint ?? config.AWS_ENDPOINT_URL,
     maxSockets: config.PUBLISH_MAX_IN_FLIGHT,

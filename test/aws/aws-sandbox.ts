@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, vi } from 'vitest';
+import { createCredentials } from '../../src/aws/sdk/credentials.ts';
 import { createSandboxAws, type SandboxAwsOptions } from '../../src/sandbox/aws/service.ts';
 import type { Cloud } from '../../src/sandbox/cloud.ts';
 import { createFaults, type Faults } from '../../src/sandbox/faults.ts';
@@ -59,6 +60,7 @@ export function useTestCredentials(): void {
 /** What each adapter is told of the way to AWS. */
 export function wayTo(endpoint: string) {
   return {
+    credentials: createCredentials(),
     region: 'us-east-1',
     endpoint,
     maxSockets: 8,

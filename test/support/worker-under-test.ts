@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createEventBus } from '../../src/aws/event-bridge.ts';
+import { type AwsCredentialsOptions, createCredentials } from '../../src/aws/sdk/credentials.ts';
 import { createDeadLetterQueue } from '../../src/aws/sqs/dead-letter-queue.ts';
 import { createJournal, type JournalOptions } from '../../src/events/journal/journal.ts';
 import { openPipeline } from '../../src/events/pipeline/live-pipeline.ts';
@@ -30,6 +31,7 @@ export interface WorkerTestOptions {
     readonly checkMs?: number;
   };
   readonly journal?: Partial<JournalOptions>;
+  readonly credentials?: AwsCredentialsOptions;
   readonly livenessMs?: number;
   readonly schemaMode?: 'off' | 'warn' | 'enforce';
   readonly configuration?: { filterFile: string; expressionFile: string; schemaFile: string };
@@ -82,6 +84,7 @@ export async function workerOn(sandbox: Sandbox, options: WorkerTestOptions = {}
     log,
   });
   const aws = {
+    credentials: createCredentials(options.credentials),
     region: 'us-east-1',
     endpoint: sandbox.url,
     maxSockets: 8,

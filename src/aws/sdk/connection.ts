@@ -1,12 +1,16 @@
 import type { HttpHandler } from '@smithy/core/protocols';
+import type { UpstreamError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { onAbort } from '../../lib/on-abort.ts';
+import type { AwsCredentials } from './credentials.ts';
 import { type AwsCall, awsFailure } from './failure.ts';
 import { createHttpHandler } from './http-handler.ts';
 import { createSha256 } from './sha256.ts';
 
-/** What every adapter needs to know of the way to AWS. Credentials: the SDK's default chain. */
+/** What every adapter needs to know of the way to AWS. */
 export interface AwsConnectionOptions {
+  /** One for all adapters. */
+  readonly credentials: AwsCredentials;
   readonly region: string;
   /** Another address than AWS' own, for example `http://127.0.0.1:4566`. */
   readonly endpoint?: string | undefined;
@@ -23,7 +27,8 @@ export interface AwsConnection {
   /** For the constructor of one long-lived SDK client. */
   readonly clientOptions: ReturnType<typeof clientOptions>;
   /**
-   * One call within its time. `send` gets a signal of its own: the SDK leaves listeners on it.
+   * One call within its time. `send` gets a signal of its own: the SDK leaves listeners on it. It is
+   * called once more when AWS refuses the credentials and there are newer ones.
    *
    * @throws UpstreamError as `awsFailure` says; the caller's abort reason as it is.
    */
@@ -39,10 +44,11 @@ export function createConnection(
   options: AwsConnectionOptions & { readonly maxAttempts: number },
 ): AwsConnection {
   const requestHandler = createHttpHandler(options);
+  const { credentials } = options;
 
   return {
     clientOptions: clientOptions(options, requestHandler),
-    async call(call, signal, send) {
+    async call<T>(call: AwsCall, signal: AbortSignal | undefined, send: Send<T>) {
       signal?.throwIfAborted();
       const own = new AbortController();
       const startedMs = performance.now();
@@ -60,15 +66,25 @@ export function createConnection(
         const text = `no answer within ${options.requestTimeoutMs} ms`;
         interrupt(new DOMException(text, 'TimeoutError'));
       }, options.requestTimeoutMs);
+      const once = async (mayRenew: boolean): Promise<T> => {
+        const { generation } = credentials;
+        try {
+          return await Promise.race([send({ abortSignal: own.signal }), interrupted]);
+        } catch (error) {
+          signal?.throwIfAborted();
+          const failure = awsFailure(error, call);
+          if (mayRenew && isKeyRefused(failure) && credentials.renew(generation)) {
+            options.log?.debug(call, 'AWS refused the credentials: they are looked up anew');
+            return once(false);
+          }
+          logEnd(failure.code);
+          throw failure;
+        }
+      };
       try {
-        const answer = await Promise.race([send({ abortSignal: own.signal }), interrupted]);
+        const answer = await once(true);
         logEnd('ok');
         return answer;
-      } catch (error) {
-        signal?.throwIfAborted();
-        const failure = awsFailure(error, call);
-        logEnd(failure.code);
-        throw failure;
       } finally {
         clearTimeout(timer);
         forget();
@@ -78,12 +94,18 @@ export function createConnection(
   };
 }
 
+/** By AWS; a provider that has none looks anew by itself. */
+function isKeyRefused({ code, status }: UpstreamError): boolean {
+  return code.endsWith('_credentials') && status !== undefined;
+}
+
 function clientOptions(
   options: AwsConnectionOptions & { readonly maxAttempts: number },
   requestHandler: HttpHandler,
 ) {
   return {
     region: options.region,
+    credentials: options.credentials.provide,
     maxAttempts: options.maxAttempts,
     // `adaptive`, which the environment may ask for, holds calls back inside of the SDK.
     retryMode: 'standard',

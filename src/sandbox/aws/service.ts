@@ -42,6 +42,7 @@ export function createSandboxAws(options: SandboxAwsOptions): Cloud {
   const sqs = createSqs({ region, account: ACCOUNT, keepMessages: keepEvents, now });
   if (options.deadLetterQueueExists ?? true) sqs.create(options.deadLetterQueue);
   const schemas = createSchemaRegistry({ region, account: ACCOUNT });
+  const revoked = new Set<string>();
 
   const operations = new Map<string, Operation>([
     ...operationsOf('AWSEvents', 'aws.events', eventBridge.operations),
@@ -57,8 +58,13 @@ export function createSandboxAws(options: SandboxAwsOptions): Cloud {
     service: {
       route(request, path) {
         const target = request.headers['x-amz-target'];
-        if (typeof target === 'string') return operations.get(target) ?? unknownOperation(target);
-        return schemaOperation(request, path, schemas);
+        const operation =
+          typeof target === 'string'
+            ? (operations.get(target) ?? unknownOperation(target))
+            : schemaOperation(request, path, schemas);
+        return operation === undefined || !revoked.has(accessKeyOf(request))
+          ? operation
+          : { name: operation.name, handle: refuseKey };
       },
       refuse: forcedRefusal,
       headers: (requestId) => ({ 'x-amzn-requestid': requestId }),
@@ -80,6 +86,7 @@ export function createSandboxAws(options: SandboxAwsOptions): Cloud {
     deleteQueue: (name) => sqs.delete(name),
     createBus: (name) => eventBridge.createBus(name),
     deleteBus: (name) => eventBridge.deleteBus(name),
+    revokeAccessKey: (id) => void revoked.add(id),
     putSchema: (schema) => schemas.put(schema),
     reset() {
       events.clear();
@@ -156,6 +163,18 @@ function schemaOperation(
         name: 'aws.schemas.ListSchemaVersions',
         handle: (call) => answer(call, () => schemas.versions(r, s)),
       };
+}
+
+function accessKeyOf({ headers }: IncomingMessage): string {
+  return /Credential=([^/]+)\//.exec(headers.authorization ?? '')?.[1] ?? '';
+}
+
+function refuseKey(): Reply {
+  return refusal({
+    code: 'UnrecognizedClientException',
+    message: 'The security token included in the request is invalid.',
+    status: 400,
+  });
 }
 
 /** Signatures are not verified, but a request must have one. */
