@@ -74,6 +74,8 @@ export interface Route<Query = object, Body = unknown> {
         /** Of a failure: what its problem body has beyond the standard members. */
         readonly problem?: JsonSchema;
         readonly mediaTypes?: readonly string[];
+        /** Those worth a word, by name in small letters. */
+        readonly headers?: Readonly<Record<string, string>>;
         readonly example?: unknown;
       }
     >

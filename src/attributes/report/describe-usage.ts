@@ -16,10 +16,10 @@ export interface AttributeUsage {
   readonly topValues?: readonly ValueCount[] | undefined;
   /** Only when the counts are not exact: how far they may lie below the truth. */
   readonly topValuesErrorAtMost?: number | undefined;
-  /** UTC days, `2026-11-30`; `null` when it was never filled. */
+  /** Days of the period, `2026-11-30`; `null` when it was never filled. */
   readonly firstDay: string | null;
   readonly lastDay: string | null;
-  /** For every UTC day of the period. */
+  /** For every day of the period. */
   readonly perDay: readonly { readonly day: string; readonly count: number }[];
   /**
    * How many values break a rule of the definition: by the rule's type, `type` for values of
@@ -46,7 +46,7 @@ const MAX_LISTED = 1000;
 export function describeUsage(
   tally: DetailedTally,
   options: {
-    /** The UTC days of the period. */
+    /** The days of the period. */
     readonly days: readonly string[];
     readonly definitions: ReadonlyMap<string, EffectiveDefinition>;
     readonly showValues: ShownValues;

@@ -1,3 +1,4 @@
+import { BridgeError } from '../../errors.ts';
 import { compileDefinition } from '../definitions/definition-check.ts';
 import type { EffectiveDefinition } from '../definitions/inheritance.ts';
 import type { Conversation } from '../ports.ts';
@@ -8,6 +9,16 @@ import { createValueCounter, type ValueCounter } from './value-counter.ts';
 /** Longer names are not tracked, and no more names than this beside the known ones. */
 const MAX_NAME_LENGTH = 256;
 const MAX_OTHER_NAMES = 10_000;
+/** Of all attributes, when they are asked for without their names. */
+const MAX_ALL = 500;
+/** Then fewer values of each are told apart, so that the memory stays the same. */
+const MAX_VALUES_OF_ALL = 200;
+
+/** In place of names: every attribute that is defined or filled. */
+export const ALL_ATTRIBUTES = '*';
+
+/** Names, each once, or all there are. */
+export type AskedAttributes = readonly string[] | typeof ALL_ATTRIBUTES;
 
 export interface AttributeCount {
   populated: number;
@@ -29,37 +40,48 @@ export interface DetailedTally extends UsageTally {
 }
 
 export interface DetailedTallyOptions {
-  readonly names: readonly string[];
-  /** Length of the period in UTC days, those in part included. */
+  readonly names: AskedAttributes;
+  /** Whether more than the number is wanted of the attributes that were asked for. */
+  readonly details: boolean;
+  /** Length of the period in days, those in part included. */
   readonly days: number;
   readonly definitions: ReadonlyMap<string, EffectiveDefinition>;
 }
 
+/** @throws BridgeError `report_too_many_attributes`, here or while it counts, when all are asked for. */
 export function createDetailedTally(options: DetailedTallyOptions): DetailedTally {
-  const { names, days, definitions } = options;
+  const { days, definitions } = options;
+  const isAll = options.names === ALL_ATTRIBUTES;
+  const names = isAll ? [...definitions.keys()] : options.names;
   const conversations = createConversationCounter();
   const tracked = new Map<string, AttributeCount>();
   let truncated = false;
 
-  for (const name of names) {
-    const known = definitions.get(name);
-    const check = known && compileDefinition(known.definition, known.origin).check;
-    const values = createValueCounter({ check });
-    tracked.set(name, { populated: 0, detail: { values, perDay: new Uint32Array(days) } });
-  }
-  for (const name of definitions.keys()) if (!tracked.has(name)) track(name);
-  const maxTracked = tracked.size + MAX_OTHER_NAMES;
+  if (isAll && names.length > MAX_ALL) throw tooManyAttributes();
+  for (const name of names) track(name, options.details);
+  for (const name of definitions.keys()) if (!tracked.has(name)) track(name, false);
+  const maxTracked = isAll ? MAX_ALL : tracked.size + MAX_OTHER_NAMES;
 
-  function track(name: string): AttributeCount {
-    const count = { populated: 0, detail: undefined };
+  function track(name: string, withDetail: boolean): AttributeCount {
+    const count = { populated: 0, detail: withDetail ? detailOf(name) : undefined };
     tracked.set(name, count);
     return count;
+  }
+
+  function detailOf(name: string): AttributeDetail {
+    const known = definitions.get(name);
+    const check = known && compileDefinition(known.definition, known.origin).check;
+    const maxValues = isAll ? MAX_VALUES_OF_ALL : undefined;
+    return { values: createValueCounter({ check, maxValues }), perDay: new Uint32Array(days) };
   }
 
   function countOf(name: string): AttributeCount | undefined {
     const known = tracked.get(name);
     if (known !== undefined) return known;
-    if (tracked.size < maxTracked && name.length <= MAX_NAME_LENGTH) return track(name);
+    if (tracked.size < maxTracked && name.length <= MAX_NAME_LENGTH) {
+      return track(name, isAll && options.details);
+    }
+    if (isAll) throw tooManyAttributes();
     truncated = true;
     return undefined;
   }
@@ -102,4 +124,11 @@ export function createDetailedTally(options: DetailedTallyOptions): DetailedTall
       return truncated;
     },
   };
+}
+
+function tooManyAttributes(): BridgeError {
+  return new BridgeError(
+    `More than ${MAX_ALL} attributes are defined or filled in the period, or one has a name of more than ${MAX_NAME_LENGTH} characters; ask for those that matter by name: filledNotDefined of a report with details lists them`,
+    { code: 'report_too_many_attributes', kind: 'reject', details: { maxAttributes: MAX_ALL } },
+  );
 }

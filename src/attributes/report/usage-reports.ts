@@ -4,27 +4,35 @@ import type { EffectiveDefinition, Inheritance } from '../definitions/inheritanc
 import type { PermissionCheck } from '../definitions/permission-check.ts';
 import type { AttributeDefinition, Conversations } from '../ports.ts';
 import { describeUsage, type ShownValues, type UsageDetail } from './describe-usage.ts';
-import { createDetailedTally } from './detailed-tally.ts';
+import { ALL_ATTRIBUTES, type AskedAttributes, createDetailedTally } from './detailed-tally.ts';
 import { fetchWindows, type ReportProgress } from './fetch-windows.ts';
 import { createFlatTally, type UsageTally } from './flat-tally.ts';
-import { cutPeriod, daysOf, type Period, type ReportWindow } from './period.ts';
+import {
+  type AskedPeriod,
+  type CountedPeriod,
+  countedPeriod,
+  cutPeriod,
+  daysOf,
+  periodOf,
+  type ReportWindow,
+} from './period.ts';
+import type { TimeZone } from './time-zone.ts';
 
 export type { ReportProgress } from './fetch-windows.ts';
 
 export interface ReportQuestion {
-  /** Attribute names, each once. */
-  readonly attributes: readonly string[];
-  /** The last `days` times 24 hours, or from `from` up to, not including, `to` (default: now). */
-  readonly period:
-    | { readonly days: number }
-    | { readonly from: Date; readonly to?: Date | undefined };
+  readonly attributes: AskedAttributes;
+  /** `from` up to, not including, `to`, which is now by default. */
+  readonly period: AskedPeriod;
+  /** Whose midnights part the days. */
+  readonly timeZone: TimeZone;
   /** Whose definitions count as defined; by default those that the service itself defines. */
   readonly orgId?: string | undefined;
   readonly detail: boolean;
 }
 
 export interface UsageReport {
-  readonly period: Period;
+  readonly period: CountedPeriod;
   /** Different conversations in the period. */
   readonly conversations: number;
   /** Conversations that Genesys named twice and that were counted once, distinguished by their ids. */
@@ -52,7 +60,7 @@ export interface UsageReports {
    * fresh. The query stops when the last caller that waits for it has gone.
    *
    * @throws UpstreamError, also when the permission `analytics:read` is missing (before the first
-   *   page is asked for); BridgeError `report_too_large`.
+   *   page is asked for); BridgeError `report_too_large`, `report_too_many_attributes`.
    */
   report(
     question: ReportQuestion,
@@ -88,7 +96,6 @@ interface Definitions {
   readonly warnings: readonly string[];
 }
 
-const DAY_MS = 86_400_000;
 /** A flat report has more windows than lanes, so that the lanes stay busy to the end. */
 const WINDOWS_PER_LANE = 2;
 
@@ -140,20 +147,28 @@ export function createUsageReports(options: UsageReportOptions): UsageReports {
     onProgress: OnProgress,
     signal: AbortSignal,
   ): Promise<UsageReport> {
-    const { attributes: names, orgId } = question;
+    const { attributes: names, detail, orgId } = question;
     await permissions.require('analytics:read', signal);
-    const period = periodOf(question, now());
-    if (!question.detail) {
+    const [nowMs, zone] = [now(), question.timeZone];
+    const asked = periodOf(question.period, zone, nowMs);
+    const days = daysOf(asked, zone);
+    const period = countedPeriod(asked, { zone, days, nowMs });
+    const maxWindows = detail ? days.length : windowsInFlight * WINDOWS_PER_LANE;
+    const windows = cutPeriod(asked, days, maxWindows);
+    if (!detail && names !== ALL_ATTRIBUTES) {
       const tally = createFlatTally(names);
-      const windows = cutPeriod(period, windowsInFlight * WINDOWS_PER_LANE);
       await read(tally, windows, onProgress, signal);
       return reportOf(period, tally, now());
     }
-    const days = daysOf(period);
     const { attributes: definitions, warnings } = await definitionsOf(orgId, signal);
-    const tally = createDetailedTally({ names, days: days.length, definitions });
-    await read(tally, cutPeriod(period, days.length), onProgress, signal);
-    const usage = describeUsage(tally, { days, definitions, showValues: options.showValues });
+    const tally = createDetailedTally({ names, details: detail, days: days.length, definitions });
+    await read(tally, windows, onProgress, signal);
+    if (!detail) return reportOf(period, tally, now());
+    const usage = describeUsage(tally, {
+      days: period.dayNames,
+      definitions,
+      showValues: options.showValues,
+    });
     return {
       ...reportOf(period, tally, now()),
       detail: { ...usage, orgId, warnings },
@@ -196,7 +211,12 @@ export function createUsageReports(options: UsageReportOptions): UsageReports {
   };
 }
 
-function reportOf(period: Period, tally: UsageTally, completedAtMs: number): UsageReport {
+/** The attributes of the answer, in the order of the question; all there are by their names. */
+export function reportedNames({ attributes }: ReportQuestion, report: UsageReport): string[] {
+  return attributes === ALL_ATTRIBUTES ? [...report.populated.keys()].sort() : [...attributes];
+}
+
+function reportOf(period: CountedPeriod, tally: UsageTally, completedAtMs: number): UsageReport {
   const { count, repeated, allChecked } = tally.conversations;
   return {
     period,
@@ -208,13 +228,10 @@ function reportOf(period: Period, tally: UsageTally, completedAtMs: number): Usa
   };
 }
 
-function periodOf({ period }: ReportQuestion, nowMs: number): Period {
-  if ('from' in period) return { from: period.from, to: period.to ?? new Date(nowMs) };
-  return { from: new Date(nowMs - period.days * DAY_MS), to: new Date(nowMs) };
-}
-
 /** As asked, not as resolved: `days: 30` stays the same question from one second to the next. */
-function keyOf({ attributes, period, orgId, detail }: ReportQuestion): string {
-  const names = attributes.toSorted();
-  return JSON.stringify([names, period, detail, detail ? (orgId ?? null) : null]);
+function keyOf({ attributes, period, timeZone, orgId, detail }: ReportQuestion): string {
+  const isAll = attributes === ALL_ATTRIBUTES;
+  const names = isAll ? attributes : attributes.toSorted();
+  const unit = detail || isAll ? (orgId ?? null) : null;
+  return JSON.stringify([names, period, timeZone.name, detail, unit]);
 }

@@ -35,7 +35,7 @@ export interface ValueCounterOptions {
   /** Says which rules a value breaks; asked once for each different value while it is remembered. */
   readonly check?: ((value: unknown) => readonly FieldError[]) | undefined;
   /** Default 1000. */
-  readonly maxValues?: number;
+  readonly maxValues?: number | undefined;
 }
 
 interface Entry {

@@ -157,7 +157,15 @@ function responses(route: Route, isOpen: boolean): Json {
     }
     // Any failure may also be one of the door's own problems.
     if (Number(status) >= 400) Object.assign(content, problemContent(response.problem));
-    all[status] = { description: response.description, content };
+    const headers = Object.entries(response.headers ?? {}).map(([name, description]) => [
+      name,
+      { description, schema: { type: 'string' } },
+    ]);
+    all[status] = {
+      description: response.description,
+      headers: Object.fromEntries(headers) as Json,
+      content,
+    };
   }
   return all;
 }

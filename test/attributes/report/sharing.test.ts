@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
+import { UTC } from '../../../src/attributes/report/time-zone.ts';
 import { json, startFakeGenesys } from '../../genesys/fake-genesys.ts';
 import { startReport } from '../../support/report-under-test.ts';
 
@@ -140,6 +141,7 @@ describe('a caller who leaves', () => {
     const question = {
       attributes: ['crm_ticket_priority'],
       period: { from: new Date('2026-10-01'), to: new Date('2026-10-02') },
+      timeZone: UTC,
       detail: false,
     };
     const first = new AbortController();

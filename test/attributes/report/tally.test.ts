@@ -4,7 +4,6 @@ import type { AttributeDefinition, Conversation } from '../../../src/attributes/
 import { describeUsage, isEnumeration } from '../../../src/attributes/report/describe-usage.ts';
 import { createDetailedTally } from '../../../src/attributes/report/detailed-tally.ts';
 import { createFlatTally, isFilled } from '../../../src/attributes/report/flat-tally.ts';
-import { cutPeriod, daysOf } from '../../../src/attributes/report/period.ts';
 
 const priority: AttributeDefinition = {
   name: 'crm_ticket_priority',
@@ -24,45 +23,6 @@ let lastId = 0;
 const conversation = (customAttributes: Record<string, unknown>): Conversation => ({
   conversationId: `c${(lastId += 1)}`,
   customAttributes,
-});
-
-describe('windows', () => {
-  const times = fc
-    .tuple(
-      fc.integer({ min: Date.UTC(2024, 0), max: Date.UTC(2027, 0) }),
-      fc.integer({ min: 1, max: 366 * 86_400_000 }),
-    )
-    .map(([fromMs, lengthMs]) => ({ from: new Date(fromMs), to: new Date(fromMs + lengthMs) }));
-
-  test('cover the period without gap or overlap, cut only at midnights UTC', () => {
-    fc.assert(
-      fc.property(times, fc.integer({ min: 1, max: 400 }), (period, maxWindows) => {
-        const windows = cutPeriod(period, maxWindows);
-        expect(windows.length).toBeLessThanOrEqual(maxWindows);
-        expect(windows[0]?.from).toEqual(period.from);
-        expect(windows.at(-1)?.to).toEqual(period.to);
-        const days = daysOf(period);
-        for (const [index, window] of windows.entries()) {
-          expect(window.from < window.to).toBe(true);
-          expect(days[window.day]).toBe(window.from.toISOString().slice(0, 10));
-          const next = windows[index + 1];
-          if (next === undefined) continue;
-          expect(next.from).toEqual(window.to);
-          expect(next.from.getTime() % 86_400_000).toBe(0);
-        }
-      }),
-    );
-  });
-
-  test('of a day each, for days in part too', () => {
-    const period = {
-      from: new Date('2026-02-27T22:00:00Z'),
-      to: new Date('2026-03-01T00:00:00.001Z'),
-    };
-    expect(daysOf(period)).toEqual(['2026-02-27', '2026-02-28', '2026-03-01']);
-    expect(cutPeriod(period, 3)).toHaveLength(3);
-    expect(daysOf({ from: period.from, to: new Date('2026-03-01T00:00:00Z') })).toHaveLength(2);
-  });
 });
 
 describe('filled', () => {
@@ -111,7 +71,12 @@ describe('the detailed tally', () => {
     names: readonly string[] = ['crm_ticket_priority'],
     definitions = definitionsOf(priority, ticket),
   ) {
-    const tally = createDetailedTally({ names, days: days.length, definitions });
+    const tally = createDetailedTally({
+      names,
+      details: true,
+      days: days.length,
+      definitions,
+    });
     const describeAs = (showValues: 'off' | 'enumerations' | 'all') =>
       describeUsage(tally, { days, definitions, showValues });
     return { tally, describeAs };

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
+import { UTC } from '../../../src/attributes/report/time-zone.ts';
 import type { ReportQuestion, UsageReport } from '../../../src/attributes/report/usage-reports.ts';
 import { reportAsCsv } from '../../../src/http/routes/report/report-csv.ts';
 import { sandboxOf, startReport } from '../../support/report-under-test.ts';
@@ -70,10 +71,11 @@ describe('CSV', () => {
       await report.get(`${DAY}&format=csv`, { accept: 'text/event-stream' }),
     ]) {
       expect(answer.headers.get('content-type')).toBe('text/csv; charset=utf-8; header=present');
-      expect(answer.headers.get('content-disposition')).toContain('attachment');
+      const period = '2026-10-01T00:00:00.000Z,2026-10-02T00:00:00.000Z,UTC,';
       expect(await answer.text()).toBe(
-        `attribute,populated\r\ncrm_ticket_priority,${String(counts['crm_ticket_priority'])}\r\n` +
-          `crm_channel_source,${String(counts['crm_channel_source'])}\r\n`,
+        'attribute,populated,from,to,time_zone,partial_days\r\n' +
+          `crm_ticket_priority,${String(counts['crm_ticket_priority'])},${period}\r\n` +
+          `crm_channel_source,${String(counts['crm_channel_source'])},${period}\r\n`,
       );
     }
     const json = await report.get(`${DAY}&format=json`, { accept: 'text/csv' });
@@ -86,6 +88,9 @@ describe('CSV', () => {
     const detail = await report.json(query);
     const [header, ...lines] = parseCsv(await (await report.get(`${query}&format=csv`)).text());
     expect(header?.slice(-3)).toEqual(['2026-10-01', '2026-10-02', '2026-10-03']);
+    expect(lines.map((line) => line.slice(-7, -3))).toEqual(
+      lines.map(() => ['2026-10-01T00:00:00.000Z', '2026-10-04T00:00:00.000Z', 'UTC', '']),
+    );
     expect(new Set(lines.map(({ length }) => length))).toEqual(new Set([header?.length]));
     const asked = Object.fromEntries(
       (header ?? []).map((name, index) => [name, lines[0]?.[index] ?? '']),
@@ -106,9 +111,53 @@ describe('CSV', () => {
     expect(lines.map(([status]) => status)).toContain('filled_not_defined');
   });
 
+  test('is a file whose name says which unit and which days', async () => {
+    const { report } = await setup();
+    const names = await Promise.all(
+      [
+        DAY,
+        `${DAY}&orgId=acme:emea.1`,
+        '?detail=true&orgId=acme-emea&from=2026-10-01&to=2026-11-01&tz=Europe/Berlin',
+      ].map(async (query) => {
+        const answer = await report.get(`${query}&format=csv`);
+        return answer.headers.get('content-disposition');
+      }),
+    );
+    expect(names).toEqual([
+      'attachment; filename="attribute-usage_2026-10-01.csv"',
+      'attachment; filename="attribute-usage_acme-emea.1_2026-10-01.csv"',
+      'attachment; filename="attribute-usage_acme-emea_2026-10-01_2026-10-31.csv"',
+    ]);
+  });
+
+  test('begins with a byte order mark where one is asked for', async () => {
+    const { report } = await setup();
+    const bytesOf = async (query: string) =>
+      Buffer.from(await (await report.get(query)).arrayBuffer());
+    const plain = await bytesOf(`${DAY}&format=csv`);
+    const marked = await bytesOf(`${DAY}&format=csv&bom=true`);
+    expect(plain.toString('latin1')).toMatch(/^attribute/);
+    expect(marked).toEqual(Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), plain]));
+    for (const query of [`${DAY}&bom=true`, `${DAY}&format=csv&bom=1`]) {
+      const { status, code, text } = await report.problem(query);
+      expect({ status, code }).toEqual({ status: 400, code: 'invalid_query' });
+      expect(text).toContain('bom');
+    }
+  });
+
+  const INVISIBLE = /^(?:[\p{Cc}\p{Cf}\p{Z}\u3164\u{e0000}-\u{e007f}]|\u034f|\ufe0f)+/u;
+  const FORMULA = /^[=+\-@＝＋－＠﹦]/;
+
   const reportWith = (value: string): [UsageReport, ReportQuestion] => [
     {
-      period: { from: new Date(0), to: new Date(1) },
+      period: {
+        from: new Date(0),
+        to: new Date(1),
+        timeZone: 'UTC',
+        days: 0,
+        dayNames: ['1970-01-01'],
+        partialDays: ['1970-01-01'],
+      },
       conversations: 1,
       repeated: 0,
       repetitionChecked: true,
@@ -128,7 +177,7 @@ describe('CSV', () => {
               ],
               firstDay: null,
               lastDay: null,
-              perDay: [],
+              perDay: [{ day: '1970-01-01', count: 1 }],
               violations: {},
               defined: true,
               origin: value,
@@ -141,7 +190,7 @@ describe('CSV', () => {
         warnings: [],
       },
     },
-    { attributes: ['a'], period: { days: 1 }, detail: true },
+    { attributes: ['a'], period: { days: 1 }, timeZone: UTC, detail: true },
   ];
 
   test.each([
@@ -159,13 +208,50 @@ describe('CSV', () => {
     'x;=1',
     'x,@y',
     'x\n=1',
+    '\0=1',
+    '\u200b=1',
+    '\u202e+1',
+    '\ufeff@x',
+    '\u00ad\u2066 \u2060-1',
+    'x,\u200f=1',
+    '﹦1',
   ])('%j is text in a spreadsheet, whatever separates its cells', (value) => {
     const csv = reportAsCsv(...reportWith(value));
     for (const separator of [',', ';', '\t']) {
       for (const cell of parseCsv(csv, separator).flat()) {
-        expect(cell).not.toMatch(/^\s*[=+\-@＝＋－＠]/);
+        expect(cell.replace(INVISIBLE, '')).not.toMatch(FORMULA);
       }
     }
+  });
+
+  test('nor does anything invisible before the sign make it a formula', () => {
+    // What a program may drop, or not show, at the beginning of a cell.
+    const invisible = fc.oneof(
+      fc.integer({ min: 0, max: 0x20 }),
+      fc.integer({ min: 0x7f, max: 0xa0 }),
+      fc.integer({ min: 0x2000, max: 0x200f }),
+      fc.integer({ min: 0x2028, max: 0x202f }),
+      fc.integer({ min: 0x205f, max: 0x206f }),
+      fc.constantFrom(0xad, 0x34f, 0x61c, 0x180e, 0x3000, 0x3164, 0xfe0f, 0xfeff, 0xfff9),
+      fc.integer({ min: 0xe0000, max: 0xe007f }),
+    );
+    const text = fc
+      .tuple(
+        fc.constantFrom('', 'x,', 'x;', 'x|', 'x\t', 'x\n'),
+        fc.array(invisible, { maxLength: 5 }),
+        fc.constantFrom('=', '+', '-', '@', '＝', '＋', '－', '＠'),
+      )
+      .map(([before, codes, sign]) => `${before}${String.fromCodePoint(...codes)}${sign}1`);
+    fc.assert(
+      fc.property(text, (value) => {
+        const csv = reportAsCsv(...reportWith(value));
+        for (const separator of [',', ';', '\t']) {
+          for (const cell of parseCsv(csv, separator).flat()) {
+            expect(cell.replace(INVISIBLE, '')).not.toMatch(FORMULA);
+          }
+        }
+      }),
+    );
   });
 
   test('whatever the values, cells stay where they belong and lose nothing but the quotes added', () => {
@@ -202,7 +288,8 @@ describe('a stream of events', () => {
     expect(answer.headers.get('cache-control')).toContain('no-transform');
     const events = await eventsOf(answer);
     expect(events.at(-1)).toEqual({ event: 'result', data: await report.json('?days=30') });
-    const progress = events.slice(0, -1);
+    expect(events.at(-2)).toMatchObject({ event: 'period', data: { days: 30, timeZone: 'UTC' } });
+    const progress = events.slice(0, -2);
     expect(progress.length).toBeGreaterThan(3);
     expect(new Set(progress.map(({ event }) => event))).toEqual(new Set(['progress']));
     const last = progress.at(-1)?.data as Record<string, number>;

@@ -87,7 +87,13 @@ describe('the detailed report', () => {
       `?detail=true&attrs=crm_ticket_priority,crm_ticket_id&${period}`,
     )) as unknown as Detail;
 
-    expect(detail.period).toEqual({ from: from.toISOString(), to: to.toISOString(), days: 30 });
+    expect(detail.period).toEqual({
+      from: from.toISOString(),
+      to: to.toISOString(),
+      days: 30,
+      timeZone: 'UTC',
+      partialDays: ['2026-10-01', '2026-10-31'],
+    });
     expect(detail.conversations).toBe(sandbox.conversations.count(from, to));
     expect(detail.repeated).toBe(0);
 
@@ -169,6 +175,63 @@ describe('the detailed report', () => {
   });
 });
 
+describe('all attributes', () => {
+  const all = async (report: Awaited<ReturnType<typeof setup>>['report'], query = '') =>
+    report.json(`?attrs=*&${period}${query}`);
+
+  test('are those that are filled or defined for the unit, by name, zeros included', async () => {
+    const { sandbox, report } = await setup();
+    sandbox.organisation.addGroup({ id: 'top', name: 'Top' }, [
+      { name: 'never_used', type: 'string' },
+      { name: 'crm_survey_score', type: 'number' },
+    ]);
+    sandbox.organisation.addGroup({ id: 'below', name: 'Below', parentId: 'top' });
+    const truth = truthOf(sandbox);
+    const expected = new Map([...truth].map(([name, values]) => [name, values.length]));
+
+    const flat = await all(report);
+    expect(Object.keys(flat)).toEqual(Object.keys(flat).toSorted());
+    expect(flat).not.toHaveProperty('never_used');
+    expect(new Map(Object.entries(flat))).toEqual(expected);
+    const ofUnit = await all(report, '&orgId=below');
+    expect(ofUnit).toEqual({ ...flat, never_used: 0 });
+
+    const detail = (await all(report, '&orgId=below&detail=true')) as unknown as Detail;
+    expect(
+      Object.entries(detail.attributes).map(([name, usage]) => [name, usage['populated']]),
+    ).toEqual(Object.entries(ofUnit).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+    expect(detail.attributes['never_used']).toMatchObject({ defined: true, origin: 'top' });
+    expect(detail.attributes['legacy_case_ref']).toMatchObject({ defined: false });
+    const csv = await (await report.get(`?attrs=*&${period}&format=csv`)).text();
+    expect(
+      csv
+        .trimEnd()
+        .split('\r\n')
+        .slice(1)
+        .map((line) => line.split(',', 2)),
+    ).toEqual(Object.entries(flat).map(([name, count]) => [name, String(count)]));
+  });
+
+  test('more than can be counted are a 422 that says what to do, not a part of them', async () => {
+    const { sandbox, report } = await setup();
+    const many = Array.from({ length: 501 }, (_, index) => ({
+      name: `a${index}`,
+      type: 'string' as const,
+    }));
+    sandbox.organisation.addGroup({ id: 'many', name: 'Many' }, many);
+    sandbox.organisation.addGroup({ id: 'enough', name: 'Enough' }, many.slice(0, 499));
+    for (const [orgId, queries] of [
+      ['many', 0],
+      ['enough', 1],
+    ] as const) {
+      const { status, code, text } = await report.problem(`?attrs=*&${period}&orgId=${orgId}`);
+      expect({ status, code }).toEqual({ status: 422, code: 'report_too_many_attributes' });
+      expect(text).toContain('500');
+      expect(sandbox.requests.count(QUERY) > 0).toBe(queries > 0);
+    }
+  });
+});
+
 describe('what callers get wrong', () => {
   const faults: readonly (readonly [query: string, about: string])[] = [
     ['?days=0', 'days'],
@@ -177,8 +240,15 @@ describe('what callers get wrong', () => {
     ['?days=abc', 'days'],
     ['?days=366', 'days'],
     ['?days=', 'days'],
+    ['?days=0x10', 'days'],
+    ['?days=1e1', 'days'],
+    ['?days=%2B5', 'days'],
+    ['?days=%205', 'days'],
+    ['?days=7.0', 'days'],
     ['?attrs=', 'attrs'],
     ['?attrs=,,', 'attrs'],
+    ['?attrs=*,crm_ticket_id', 'attrs'],
+    ['?attrs=crm_*', 'attrs'],
     ['?attrs=__proto__', 'attrs'],
     ['?attrs=ok,constructor', 'attrs'],
     ['?attrs=a%20b', 'attrs'],
@@ -193,6 +263,11 @@ describe('what callers get wrong', () => {
     ['?from=yesterday', 'from'],
     ['?from=2026-10-01T00:00:00', 'offset'],
     ['?to=2026-10-01', 'from'],
+    ['?tz=Mars/Olympus', 'tz must be a name of the IANA time zone database'],
+    ['?tz=%2B01:00', 'tz'],
+    ['?tz=', 'tz'],
+    [`?tz=${'A'.repeat(65)}`, 'tz'],
+    ['?from=2026-10-01&to=2027-10-03&tz=Europe/Berlin', '366 days'],
     ['?from=2026-10-01&days=3', 'days'],
     ['?detail=perhaps', 'detail'],
     ['?format=xml', 'format'],

@@ -34,7 +34,12 @@ const lists = {
                 type: 'string',
                 description: 'The attribute; `id` or `record` for what concerns the whole record',
               },
-              rule: { type: 'string' },
+              rule: {
+                type: 'string',
+                description:
+                  'What it breaks: `type`, `required`, a kind of validation rule (`string`, `number`, `regex`, `range`) … `exactNumber`: the number has digits that JavaScript cannot hold and would be altered; the message has them and says what to do. docs/errors.md has all',
+                examples: ['regex', 'exactNumber'],
+              },
               message: { type: 'string' },
             },
           },

@@ -3,6 +3,13 @@ import {
   isAttributeName,
 } from '../../../attributes/definitions/attribute-name.ts';
 import { isIsoDate } from '../../../attributes/definitions/iso-date.ts';
+import { ALL_ATTRIBUTES, type AskedAttributes } from '../../../attributes/report/detailed-tally.ts';
+import {
+  openTimeZone,
+  TIME_ZONE_RULE,
+  type TimeZone,
+  UTC,
+} from '../../../attributes/report/time-zone.ts';
 import type { ReportQuestion } from '../../../attributes/report/usage-reports.ts';
 import { Problem, type ProblemDetail } from '../../problem.ts';
 import { orgIdSchema } from '../org-id.ts';
@@ -20,9 +27,11 @@ export interface ReportQuery {
   readonly days?: number;
   readonly from?: string;
   readonly to?: string;
+  readonly tz?: string;
   readonly orgId?: string;
   readonly detail: boolean;
   readonly format?: 'json' | 'csv';
+  readonly bom: boolean;
 }
 
 /** What may stand behind the question mark of `GET /report`. */
@@ -33,34 +42,45 @@ export const reportQuerySchema = {
     attrs: {
       type: 'string',
       default: DEFAULT_ATTRIBUTES,
-      description: `Attribute names, separated by commas: 1 to ${MAX_NAMES}; one given twice counts once`,
+      description: `Attribute names, separated by commas: 1 to ${MAX_NAMES}; one given twice counts once. Or \`*\`: all that are defined for \`orgId\`, or filled in the period, by name; more than 500 are a 422`,
     },
     days: {
       type: 'integer',
       minimum: 1,
       maximum: 365,
-      description: `The last so many times 24 hours; ${DEFAULT_DAYS} when neither this nor \`from\` is given`,
+      description: `The last so many times 24 hours, with \`tz\` the last so many calendar days, today included as far as it has come; ${DEFAULT_DAYS} when neither this nor \`from\` is given`,
     },
     from: {
       type: 'string',
       maxLength: 40,
       description:
-        'Instead of `days`: first moment of the period, an ISO 8601 date (midnight UTC) or date-time with offset',
+        'Instead of `days`: first moment of the period, an ISO 8601 date (midnight of `tz`) or date-time with offset',
     },
     to: {
       type: 'string',
       maxLength: 40,
       description: `With \`from\`: the moment at which the period ends, itself not included; now by default, at most ${MAX_DAYS} days later`,
     },
+    tz: {
+      type: 'string',
+      maxLength: 64,
+      description: `Time zone whose midnights part the days: ${TIME_ZONE_RULE}; UTC by default. Days on which clocks change have 23 or 25 hours`,
+    },
     orgId: {
       ...orgIdSchema,
-      description: 'Whose definitions count as defined, with `detail=true`',
+      description:
+        'Whose definitions, inherited ones included, count as defined, with `detail=true` or `attrs=*`; by default those that the service itself makes',
     },
     detail: { type: 'boolean', default: false, description: 'Everything, not only the counts' },
     format: {
       type: 'string',
       enum: ['json', 'csv'],
       description: 'Stronger than the Accept header',
+    },
+    bom: {
+      type: 'boolean',
+      default: false,
+      description: 'CSV begins with a byte order mark, by which spreadsheets know that it is UTF-8',
     },
   },
 } as const;
@@ -69,24 +89,25 @@ export const reportQuerySchema = {
 export function readQuestion(query: ReportQuery, nowMs: number): ReportQuestion {
   const errors: ProblemDetail[] = [];
   const attributes = readNames(query.attrs, errors);
-  const period = readPeriod(query, nowMs, errors);
-  if (errors.length > 0) {
-    const [first] = errors;
-    throw new Problem(
-      400,
-      'invalid_query',
-      `The query is wrong: ${first?.where} ${first?.message}.`,
-      {
-        errors,
-      },
-    );
-  }
-  return { attributes, period, orgId: query.orgId, detail: query.detail };
+  const timeZone = readTimeZone(query.tz, errors);
+  const period = readPeriod(query, timeZone, nowMs, errors);
+  if (errors.length > 0) throw invalidQuery(errors);
+  return { attributes, period, timeZone, orgId: query.orgId, detail: query.detail };
 }
 
-function readNames(text: string, errors: ProblemDetail[]): string[] {
+export function invalidQuery(errors: readonly ProblemDetail[]): Problem {
+  const [first] = errors;
+  const detail = `The query is wrong: ${first?.where} ${first?.message}.`;
+  return new Problem(400, 'invalid_query', detail, { errors });
+}
+
+function readNames(text: string, errors: ProblemDetail[]): AskedAttributes {
   const parts = text.split(',').map((name) => name.trim());
   const names = [...new Set(parts)].filter((name) => name !== '');
+  if (names.includes(ALL_ATTRIBUTES)) {
+    if (names.length > 1) errors.push({ where: 'attrs', message: 'has * beside names' });
+    return ALL_ATTRIBUTES;
+  }
   if (names.length === 0 || names.length > MAX_NAMES) {
     errors.push({
       where: 'attrs',
@@ -104,27 +125,36 @@ function readNames(text: string, errors: ProblemDetail[]): string[] {
   return names;
 }
 
+function readTimeZone(name: string | undefined, errors: ProblemDetail[]): TimeZone {
+  const zone = name === undefined ? UTC : openTimeZone(name);
+  if (zone === undefined) errors.push({ where: 'tz', message: `must be ${TIME_ZONE_RULE}` });
+  return zone ?? UTC;
+}
+
 function readPeriod(
   query: ReportQuery,
+  zone: TimeZone,
   nowMs: number,
   errors: ProblemDetail[],
 ): ReportQuestion['period'] {
-  const { days, from: fromText, to: toText } = query;
+  const { days = DEFAULT_DAYS, from: fromText, to: toText, tz } = query;
   if (fromText === undefined && toText === undefined) {
-    return { days: days ?? DEFAULT_DAYS };
+    return tz === undefined ? { days } : { calendarDays: days };
   }
-  if (days !== undefined) {
+  if (query.days !== undefined) {
     errors.push({ where: 'days', message: 'cannot be given together with from or to' });
   }
   if (fromText === undefined) errors.push({ where: 'from', message: 'is required with to' });
-  const from = readTime('from', fromText, errors);
-  const to = readTime('to', toText, errors);
+  const from = readTime('from', fromText, zone, errors);
+  const to = readTime('to', toText, zone, errors);
   if (from === undefined) return { days: DEFAULT_DAYS };
   const endMs = to?.getTime() ?? nowMs;
+  // As many days take an hour more when clocks are put back in between.
+  const shiftMs = Math.max(0, zone.offsetMs(from.getTime()) - zone.offsetMs(endMs));
   if (from.getTime() >= endMs) {
     const end = to === undefined ? 'the present' : 'to';
     errors.push({ where: 'from', message: `must be before ${end}; the end is not included` });
-  } else if (endMs - from.getTime() > MAX_DAYS * DAY_MS) {
+  } else if (endMs - from.getTime() > MAX_DAYS * DAY_MS + shiftMs) {
     errors.push({ where: 'from', message: `must be at most ${MAX_DAYS} days before the end` });
   }
   return to === undefined ? { from } : { from, to };
@@ -133,6 +163,7 @@ function readPeriod(
 function readTime(
   where: string,
   value: string | undefined,
+  zone: TimeZone,
   errors: ProblemDetail[],
 ): Date | undefined {
   if (value === undefined) return undefined;
@@ -141,7 +172,9 @@ function readTime(
   // A time of day without an offset would mean whatever zone this machine is in.
   const isMoment = !text.includes('T') || /(?:Z|[+-]\d\d(?::?\d\d)?)$/.test(text);
   const time = isIsoDate(text) && isMoment ? new Date(text) : undefined;
-  if (time !== undefined && !Number.isNaN(time.getTime())) return time;
+  if (time !== undefined && !Number.isNaN(time.getTime())) {
+    return text.includes('T') ? time : new Date(zone.startOf(time.getTime() / DAY_MS));
+  }
   errors.push({
     where,
     message:

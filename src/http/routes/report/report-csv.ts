@@ -1,5 +1,10 @@
 import type { AttributeUsage } from '../../../attributes/report/describe-usage.ts';
-import type { ReportQuestion, UsageReport } from '../../../attributes/report/usage-reports.ts';
+import type { CountedPeriod } from '../../../attributes/report/period.ts';
+import {
+  type ReportQuestion,
+  reportedNames,
+  type UsageReport,
+} from '../../../attributes/report/usage-reports.ts';
 
 type Cell = string | number | boolean | null | undefined;
 
@@ -7,30 +12,45 @@ type Cell = string | number | boolean | null | undefined;
  * The report as CSV (RFC 4180, UTF-8, with a header). Counts: one line for each attribute asked
  * for. Details: these lines with all their figures and a column for each day, then a line for each
  * attribute that is defined and never filled, or filled and not defined; `status` tells which.
+ * Every line says which period it counts.
  */
 export function reportAsCsv(report: UsageReport, question: ReportQuestion): string {
-  const { detail } = report;
+  const { detail, period } = report;
+  const names = reportedNames(question, report);
+  const periodCells = cellsOf(period);
   if (detail === undefined) {
     return toCsv([
-      ['attribute', 'populated'],
-      ...question.attributes.map((name) => [name, report.populated.get(name) ?? 0]),
+      ['attribute', 'populated', ...PERIOD_COLUMNS],
+      ...names.map((name) => [name, report.populated.get(name) ?? 0, ...periodCells]),
     ]);
   }
-  const asked = question.attributes.flatMap((name) => {
+  const asked = names.flatMap((name) => {
     const usage = detail.attributes.get(name);
     return usage === undefined ? [] : [{ name, usage }];
   });
-  const days = asked[0]?.usage.perDay.map(({ day }) => day) ?? [];
-  return toCsv([
-    [...COLUMNS, ...days],
-    ...asked.map(({ name, usage }) => lineOf(name, usage, report.conversations)),
+  const lines = [
+    ...asked.map(({ name, usage }) => figuresOf(name, usage, report.conversations)),
     ...detail.definedNeverFilled.map(({ attribute, origin }) =>
-      shortLine('defined_never_filled', attribute, 0, true, origin),
+      statusOf('defined_never_filled', attribute, 0, true, origin),
     ),
     ...detail.filledNotDefined.map(({ attribute, populated }) =>
-      shortLine('filled_not_defined', attribute, populated, false),
+      statusOf('filled_not_defined', attribute, populated, false),
     ),
-  ]);
+  ].map((figures, index) =>
+    COLUMNS.map((_, column) => figures[column]).concat(
+      periodCells,
+      asked[index]?.usage.perDay.map(({ count }) => count) ?? [],
+    ),
+  );
+  return toCsv([[...COLUMNS, ...PERIOD_COLUMNS, ...period.dayNames], ...lines]);
+}
+
+/** Says which unit and which days: `attribute-usage_acme-emea_2026-10-01_2026-10-31.csv`. */
+export function csvFileName({ period }: UsageReport, { orgId }: ReportQuestion): string {
+  const [first, last] = [period.dayNames[0], period.dayNames.at(-1)];
+  const days = first === last ? [first] : [first, last];
+  const unit = orgId === undefined ? [] : [orgId.replace(/[^\w.-]/g, '-')];
+  return `${['attribute-usage', ...unit, ...days].join('_')}.csv`;
 }
 
 const COLUMNS = [
@@ -49,7 +69,13 @@ const COLUMNS = [
   'top_values',
 ] as const;
 
-function shortLine(
+const PERIOD_COLUMNS = ['from', 'to', 'time_zone', 'partial_days'] as const;
+
+function cellsOf({ from, to, timeZone, partialDays }: CountedPeriod): Cell[] {
+  return [from.toISOString(), to.toISOString(), timeZone, partialDays.join(' | ')];
+}
+
+function statusOf(
   status: string,
   attribute: string,
   populated: number,
@@ -59,9 +85,9 @@ function shortLine(
   return [status, attribute, populated, defined, origin];
 }
 
-function lineOf(name: string, usage: AttributeUsage, conversations: number): Cell[] {
+function figuresOf(name: string, usage: AttributeUsage, conversations: number): Cell[] {
   return [
-    ...shortLine('asked', name, usage.populated, usage.defined, usage.origin),
+    ...statusOf('asked', name, usage.populated, usage.defined, usage.origin),
     conversations,
     usage.rate,
     usage.distinct.count,
@@ -72,7 +98,6 @@ function lineOf(name: string, usage: AttributeUsage, conversations: number): Cel
       .map(([rule, count]) => `${rule}: ${count}`)
       .join(' | '),
     (usage.topValues ?? []).map(({ value, count }) => `${value}: ${count}`).join(' | '),
-    ...usage.perDay.map(({ count }) => count),
   ];
 }
 
@@ -87,10 +112,13 @@ function toCsv(lines: readonly (readonly Cell[])[]): string {
 }
 
 /**
- * A spreadsheet takes a cell that begins with one of these for a formula; so may a part of a cell
- * after a separator, where the file is opened with another one. A quote in front makes it text.
+ * A spreadsheet takes a cell that begins with one of these for a formula, also where something
+ * stands before it that nobody sees and that the spreadsheet may drop: space, NUL, marks of zero
+ * width or of direction. So may a part of a cell after a separator, where the file is opened with
+ * another one. A quote in front makes it text.
  */
-const FORMULA = /(^|[,;|\t\r\n])(\s*)(?=[=+\-@\t\r＝＋－＠])/g;
+const FORMULA =
+  /(^|[,;|\t\r\n])([\s\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]*)(?=[=+\-@\t\r＝＋－＠﹦﹢﹣﹫−])/gu;
 
 function cell(value: Cell): string {
   if (value === undefined || value === null) return '';

@@ -1,31 +1,55 @@
-import type { ReportQuestion, UsageReport } from '../../../attributes/report/usage-reports.ts';
+import type { CountedPeriod } from '../../../attributes/report/period.ts';
+import {
+  type ReportQuestion,
+  reportedNames,
+  type UsageReport,
+} from '../../../attributes/report/usage-reports.ts';
 import { count } from '../schema-shapes.ts';
-
-const DAY_MS = 86_400_000;
 
 /** The report as the JSON answer; attributes in the order in which they were asked for. */
 export function reportAsJson(report: UsageReport, question: ReportQuestion): object {
   const { detail, period } = report;
+  const names = reportedNames(question, report);
   if (detail === undefined) {
-    return named(question.attributes, (name) => report.populated.get(name) ?? 0);
+    return named(names, (name) => report.populated.get(name) ?? 0);
   }
   return {
-    period: {
-      from: period.from.toISOString(),
-      to: period.to.toISOString(),
-      days: Math.round(((period.to.getTime() - period.from.getTime()) / DAY_MS) * 100) / 100,
-    },
+    period: periodAsJson(period),
     orgId: detail.orgId,
     conversations: report.conversations,
     repeated: report.repeated,
     repetitionChecked: report.repetitionChecked,
-    attributes: named(question.attributes, (name) => detail.attributes.get(name)),
+    attributes: named(names, (name) => detail.attributes.get(name)),
     definedNeverFilled: detail.definedNeverFilled,
     filledNotDefined: detail.filledNotDefined,
     truncated: detail.truncated,
     warnings: detail.warnings,
   };
 }
+
+export function periodAsJson({ from, to, days, timeZone, partialDays }: CountedPeriod): object {
+  return { from: from.toISOString(), to: to.toISOString(), days, timeZone, partialDays };
+}
+
+/** The same facts beside an answer whose body has no place for them. */
+export function periodAsHeaders(period: CountedPeriod): Record<string, string> {
+  const headers: Record<string, string> = {
+    'x-report-from': period.from.toISOString(),
+    'x-report-to': period.to.toISOString(),
+    'x-report-time-zone': period.timeZone,
+  };
+  const partial = period.partialDays.join(', ');
+  if (partial !== '') headers['x-report-partial-days'] = partial;
+  return headers;
+}
+
+export const PERIOD_HEADERS = {
+  'x-report-from': 'First moment of the period that was counted',
+  'x-report-to': 'Its end, itself not included',
+  'x-report-time-zone': 'Whose midnights part the days',
+  'x-report-partial-days':
+    'Days of which only a part was counted: the period cuts them, or they are not over yet',
+} as const;
 
 /** Without a prototype, so that no name means anything but itself. */
 function named<V>(names: readonly string[], valueOf: (name: string) => V): Record<string, V> {
@@ -34,7 +58,7 @@ function named<V>(names: readonly string[], valueOf: (name: string) => V): Recor
   return object;
 }
 
-const day = { type: ['string', 'null'], description: 'UTC day, 2026-11-30' } as const;
+const day = { type: ['string', 'null'], description: '2026-11-30' } as const;
 
 /** Both forms of the answer, for the documents. */
 export const reportAnswerSchema = {
@@ -62,11 +86,17 @@ export const reportAnswerSchema = {
       properties: {
         period: {
           type: 'object',
-          required: ['from', 'to', 'days'],
+          required: ['from', 'to', 'days', 'timeZone', 'partialDays'],
           properties: {
             from: { type: 'string', format: 'date-time' },
             to: { type: 'string', format: 'date-time', description: 'Not included' },
-            days: { type: 'number' },
+            days: { type: 'number', description: 'A day of 23 or 25 hours is one as well' },
+            timeZone: { type: 'string', description: PERIOD_HEADERS['x-report-time-zone'] },
+            partialDays: {
+              type: 'array',
+              items: { type: 'string' },
+              description: PERIOD_HEADERS['x-report-partial-days'],
+            },
           },
         },
         orgId: { type: 'string' },

@@ -1,11 +1,21 @@
 import { createHash } from 'node:crypto';
-import type { UsageReport, UsageReports } from '../../../attributes/report/usage-reports.ts';
+import type {
+  ReportQuestion,
+  UsageReport,
+  UsageReports,
+} from '../../../attributes/report/usage-reports.ts';
 import { headerOf } from '../../exchange.ts';
 import { Problem } from '../../problem.ts';
 import type { Call, Route } from '../../route.ts';
-import { type ReportQuery, readQuestion, reportQuerySchema } from './question.ts';
-import { reportAsCsv } from './report-csv.ts';
-import { reportAnswerSchema, reportAsJson } from './report-json.ts';
+import { invalidQuery, type ReportQuery, readQuestion, reportQuerySchema } from './question.ts';
+import { csvFileName, reportAsCsv } from './report-csv.ts';
+import {
+  PERIOD_HEADERS,
+  periodAsHeaders,
+  periodAsJson,
+  reportAnswerSchema,
+  reportAsJson,
+} from './report-json.ts';
 import { streamReport } from './report-stream.ts';
 
 export interface ReportRouteOptions {
@@ -22,14 +32,6 @@ export interface ReportRouteOptions {
 const JSON_TYPE = 'application/json';
 const CSV_TYPE = 'text/csv';
 const EVENTS_TYPE = 'text/event-stream';
-
-const CONTENT_HEADERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  [JSON_TYPE]: { 'content-type': `${JSON_TYPE}; charset=utf-8` },
-  [CSV_TYPE]: {
-    'content-type': `${CSV_TYPE}; charset=utf-8; header=present`,
-    'content-disposition': 'attachment; filename="attribute-usage.csv"',
-  },
-};
 
 /** How often each custom attribute is really filled. */
 export function reportRoute(options: ReportRouteOptions): Route<ReportQuery> {
@@ -50,8 +52,10 @@ export function reportRoute(options: ReportRouteOptions): Route<ReportQuery> {
       'A flat map by default: in how many conversations each attribute is filled, zeros included. ' +
       'With `detail=true` also rates, values, days, violations of the definitions, and what is ' +
       'defined or filled only. As JSON, CSV that is safe in spreadsheets, or, with ' +
-      '`Accept: text/event-stream`, as events: `progress`, then `result` or `error`. Equal ' +
-      'questions share one query; the answer is kept for a short time.',
+      '`Accept: text/event-stream`, as events: `progress`, then `period` and `result`, or `error`. ' +
+      'Every form says which period it counts, of which time zone its days are, and which of them ' +
+      'were counted in part only: headers `x-report-…`, `period` of the details and of the events, ' +
+      'columns of the CSV. Equal questions share one query; the answer is kept for a short time.',
     tag: 'Attributes',
     query: reportQuerySchema,
     responses: {
@@ -59,13 +63,17 @@ export function reportRoute(options: ReportRouteOptions): Route<ReportQuery> {
         description: 'The report',
         schema: reportAnswerSchema,
         mediaTypes: [CSV_TYPE, EVENTS_TYPE],
+        headers: PERIOD_HEADERS,
         example: { crm_ticket_priority: 1234, crm_channel_source: 0 },
       },
       304: { description: 'Nothing has changed since the `ETag` that was sent' },
       400: { description: 'A parameter is wrong' },
       403: { description: 'The service lacks analytics:read in Genesys Cloud' },
       406: { description: `Only ${JSON_TYPE}, ${CSV_TYPE} and ${EVENTS_TYPE} can be had` },
-      422: { description: 'The period has more pages than REPORT_MAX_PAGES' },
+      422: {
+        description:
+          'The period has more pages than REPORT_MAX_PAGES, or `attrs=*` means too many attributes',
+      },
       502: { description: 'Genesys Cloud failed, or its pages never end' },
       503: { description: 'Genesys Cloud asks to wait' },
       504: { description: 'Genesys Cloud did not answer in time' },
@@ -74,26 +82,57 @@ export function reportRoute(options: ReportRouteOptions): Route<ReportQuery> {
       const question = readQuestion(call.query, now());
       const type = mediaTypeOf(call);
       const { signal } = call;
+      if (call.query.bom && type !== CSV_TYPE) {
+        throw invalidQuery([{ where: 'bom', message: `is only for CSV; this answer is ${type}` }]);
+      }
       if (type === EVENTS_TYPE) {
         await streamReport(call, {
           run: (onProgress) => options.reports.report(question, { signal, onProgress }),
           body: (report) => reportAsJson(report, question),
+          period: ({ period }) => periodAsJson(period),
           heartbeatMs: options.heartbeatMs ?? 15_000,
           progressEveryMs: options.progressEveryMs ?? 250,
         });
         return undefined;
       }
       const report = await options.reports.report(question, { signal });
-      const body =
+      const { body, headers: contentHeaders } =
         type === CSV_TYPE
-          ? reportAsCsv(report, question)
-          : JSON.stringify(reportAsJson(report, question));
+          ? csvAnswer(report, question, call.query.bom)
+          : jsonAnswer(report, question);
       const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`;
-      const headers = { 'cache-control': cacheControl(report), vary: 'Accept', etag };
+      const headers = {
+        ...periodAsHeaders(report.period),
+        'cache-control': cacheControl(report),
+        vary: 'Accept',
+        etag,
+      };
       if (isKnown(etag, headerOf(call.request, 'if-none-match'))) {
         return { status: 304, body: undefined, headers };
       }
-      return { status: 200, body, headers: { ...headers, ...CONTENT_HEADERS[type] } };
+      return { status: 200, body, headers: { ...headers, ...contentHeaders } };
+    },
+  };
+}
+
+interface Content {
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function jsonAnswer(report: UsageReport, question: ReportQuestion): Content {
+  return {
+    body: JSON.stringify(reportAsJson(report, question)),
+    headers: { 'content-type': `${JSON_TYPE}; charset=utf-8` },
+  };
+}
+
+function csvAnswer(report: UsageReport, question: ReportQuestion, bom: boolean): Content {
+  return {
+    body: `${bom ? '\u{feff}' : ''}${reportAsCsv(report, question)}`,
+    headers: {
+      'content-type': `${CSV_TYPE}; charset=utf-8; header=present`,
+      'content-disposition': `attachment; filename="${csvFileName(report, question)}"`,
     },
   };
 }

@@ -6,6 +6,7 @@ export interface ReportStreamOptions {
   /** Makes the report and says how far it is. */
   readonly run: (onProgress: (progress: ReportProgress) => void) => Promise<UsageReport>;
   readonly body: (report: UsageReport) => object;
+  readonly period: (report: UsageReport) => object;
   /** A comment goes out when nothing else did for so long, in milliseconds. */
   readonly heartbeatMs: number;
   /** Progress is sent at most this often, in milliseconds. */
@@ -13,8 +14,8 @@ export interface ReportStreamOptions {
 }
 
 /**
- * Server-sent events for callers that wait long: `progress`, then `result` or `error`, and the
- * stream ends. What fails before the first of them is an ordinary answer with its own status.
+ * Server-sent events for callers that wait long: `progress`, then `period` and `result`, or
+ * `error`, and the stream ends. What fails before the first of them is an ordinary answer with its own status.
  */
 export async function streamReport(call: Call, options: ReportStreamOptions): Promise<void> {
   const { response } = call;
@@ -54,6 +55,7 @@ export async function streamReport(call: Call, options: ReportStreamOptions): Pr
       if (isDue && !response.writableNeedDrain && !call.signal.aborted) sendProgress();
     });
     sendProgress();
+    event('period', options.period(report));
     event('result', options.body(report));
     response.end();
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { InteractionFacts } from '../../../events/pipeline/sample-event.ts';
+import type { TraceStep } from '../../../events/simulation/simulate.ts';
 import type { Overrides } from '../../../events/simulation/simulator.ts';
 import type { JsonObject } from '../../../lib/json-object.ts';
 import { Problem } from '../../problem.ts';
@@ -73,6 +74,39 @@ const counts = {
   required: ['thisRequest', 'sinceStart'],
   properties: { thisRequest: outcomeCounts, sinceStart: outcomeCounts },
 } as const;
+const STAGES: readonly TraceStep['stage'][] = ['read', 'filter', 'transform', 'validate', 'entry'];
+const number = { type: 'number', minimum: 0 } as const;
+const trace = {
+  type: 'array',
+  description: 'What each stage did, in their order, as far as the event got',
+  items: {
+    type: 'object',
+    required: ['stage', 'ok'],
+    properties: {
+      stage: {
+        type: 'string',
+        enum: STAGES,
+        description:
+          '`read` is only there when the event has numbers with digits that JavaScript cannot hold: every stage sees them as text of the same digits, and `message` names them',
+      },
+      ok: { type: 'boolean' },
+      ms: { ...number, description: 'Time that it took, in milliseconds' },
+      message: { type: 'string', description: 'Of `read`' },
+      version: {
+        type: 'string',
+        description: 'Of the filter, the expression or the schema that was used',
+      },
+      rule: { type: 'string', description: 'Of the filter: the rule that matched' },
+      reason: { type: 'string', description: 'Of the filter: why none did' },
+      output: { description: 'Of the transformation: what it made of the event' },
+      mode: { type: 'string', description: 'Of the validation: whether it is enforced' },
+      issues,
+      bytes: { ...number, description: 'Size of the entry as the bus counts it' },
+      maxBytes: { ...number, description: 'Size that the bus takes at most' },
+      chunks: { ...number, description: 'Parts of 64 KB that AWS bills' },
+    },
+  },
+} as const;
 export const simulationAnswer: JsonSchema = {
   type: 'object',
   required: ['status', 'outcome', 'originalEvent', 'transformedEvent', 'latencyMs', 'trace'],
@@ -86,7 +120,7 @@ export const simulationAnswer: JsonSchema = {
     code: { type: 'string' },
     errors: issues,
     warnings: issues,
-    trace: { type: 'array', items: { type: 'object' } },
+    trace,
     report,
     counts,
   },
