@@ -87,13 +87,12 @@ export function createReplay(options: ReplayOptions): Replay {
   ): Promise<ReplayReport> {
     const beganMs = now();
     const counts = await queue.counts(signal);
-    // Beside the time: the queue's clock may be behind ours.
-    const there = counts.visible + counts.inFlight + counts.delayed;
+    const there = lettersIn(counts);
     const held: string[] = [];
     const staying: { eventId: string | undefined; stage: string; code: string }[] = [];
     let notDeleted = 0;
     let endedBy: ReplayReport['endedBy'] = there <= max ? 'empty' : 'max';
-    let loggedMs = now();
+    let loggedMs = beganMs;
 
     async function replayBatch(letters: readonly ReceivedLetter[]): Promise<void> {
       const accepted: EventToTake[] = [];
@@ -206,4 +205,9 @@ function splitAt(letters: readonly ReceivedLetter[], timeMs: number) {
 function newProgress(dryRun: boolean, nowMs: number): Progress {
   const counts = { examined: 0, replayed: 0, failedAgain: 0, notReplayable: 0 };
   return { startedAt: new Date(nowMs).toISOString(), dryRun, ...counts };
+}
+
+/** Beside the time of a letter: the queue's clock may be behind ours. */
+function lettersIn({ visible, inFlight, delayed }: DeadLetterCounts): number {
+  return visible + inFlight + delayed;
 }
