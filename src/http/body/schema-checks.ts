@@ -100,11 +100,21 @@ function invalid(code: string, part: string, errors: readonly ProblemDetail[]): 
 }
 
 function queryDetail(error: ErrorObject): ProblemDetail {
-  const missing = (error.params as { missingProperty?: string }).missingProperty;
-  return missing === undefined
-    ? { where: error.instancePath.slice(1), message: messageOf(error) }
-    : { where: missing, message: 'is required' };
+  const { missingProperty, type } = error.params as { missingProperty?: string; type?: string };
+  if (missingProperty !== undefined) return { where: missingProperty, message: 'is required' };
+  const form = FORMS[type ?? ''];
+  const message = messageOf(error);
+  return {
+    where: error.instancePath.slice(1),
+    message: form === undefined ? message : `${message}: ${form}`,
+  };
 }
+
+/** How a query writes values of a type. */
+const FORMS: Readonly<Record<string, string>> = {
+  integer: 'decimal digits',
+  boolean: 'true or false',
+};
 
 function bodyDetail(error: ErrorObject): ProblemDetail {
   return { where: error.instancePath.slice(0, 200) || '/', message: messageOf(error) };

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Sandbox } from '../../../src/sandbox/sandbox.ts';
+import { attributesUnderTest } from '../../support/attributes-under-test.ts';
 import { sandboxOf, startReport } from '../../support/report-under-test.ts';
+import { startTestServer } from '../support/test-server.ts';
 
 const QUERY = 'genesys.analytics.query';
 const from = new Date('2026-10-01T06:00:00Z');
@@ -230,6 +232,22 @@ describe('all attributes', () => {
       expect(sandbox.requests.count(QUERY) > 0).toBe(queries > 0);
     }
   });
+});
+
+test('an analyst may see the report and what could be filled, and write nothing', async () => {
+  const sandbox = await sandboxOf({ conversations: 100 });
+  const { routes } = await attributesUnderTest(sandbox.environment, {});
+  await using app = await startTestServer(routes, {
+    authentication: {
+      schemes: [],
+      authenticate: async () => ({ roles: new Set(['report'] as const) }),
+    },
+  });
+  const statusOf = async (path: string, method = 'GET') =>
+    (await fetch(`${app.url}${path}`, { method })).status;
+  expect(await statusOf('/report')).toBe(200);
+  expect(await statusOf('/attributes?orgId=acme-emea')).toBe(200);
+  expect(await statusOf('/map', 'POST')).toBe(403);
 });
 
 describe('what callers get wrong', () => {
