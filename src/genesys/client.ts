@@ -3,6 +3,7 @@ import { coerceError, UpstreamError } from '../errors.ts';
 import type { TokenBucket } from '../lib/limits/token-bucket.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Registry } from '../lib/metrics.ts';
+import type { Network } from '../lib/network/outgoing-agent.ts';
 import { type RetryPolicy, retry, type Sleep } from '../lib/retry.ts';
 import { createClientMetrics } from './client-metrics.ts';
 import { createExchange, type Exchanged, type Target } from './exchange.ts';
@@ -27,6 +28,7 @@ export interface GenesysClientOptions {
   readonly bucket: TokenBucket;
   readonly timeouts: RequestTimeouts;
   readonly maxConnections: number;
+  readonly network?: Network | undefined;
   /** The one retry layer. The wait for a turn in the bucket does not count as elapsed time. */
   readonly retry: RetryPolicy;
   readonly registry: Registry;

@@ -1,6 +1,8 @@
 import { coerceError, type FailureKind, UpstreamError } from '../errors.ts';
 import { cutText } from '../lib/cut-text.ts';
 import { isJsonObject, type JsonObject } from '../lib/json-object.ts';
+import { isCertificateCode } from '../lib/network/certificate-code.ts';
+import { ProxyFailure } from '../lib/network/proxy-failure.ts';
 import { AnswerTooLarge, firstHeader, type Received, TryTimedOut } from './http.ts';
 import { GRANT_SETTINGS, type GrantName, type Scope } from './scopes.ts';
 
@@ -132,6 +134,22 @@ export function noAnswer(call: CallFacts, thrown: unknown): Error {
     return new UpstreamError(
       `${where(call)} had no complete answer in time (${error.message}); tried ${call.tries} times.`,
       { ...options, code: 'genesys_timeout', timedOut: true },
+    );
+  }
+  if (error instanceof ProxyFailure) {
+    return new UpstreamError(
+      `${where(call)} failed: ${error.message}; tried ${call.tries} times. Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and what the proxy lets through.`,
+      {
+        ...options,
+        code: 'genesys_proxy',
+        kind: error.code === 'PROXY_REFUSED' ? 'systemic' : 'retry',
+      },
+    );
+  }
+  if (isCertificateCode(code ?? '')) {
+    return new UpstreamError(
+      `${where(call)} failed: the certificate of the other side is not trusted (${code}). Name its authority in NODE_EXTRA_CA_CERTS (a file of PEM certificates), or mend GENESYS_BASE_URL, if the address is not the one that the certificate is for.`,
+      { ...options, code: 'genesys_certificate', kind: 'systemic' },
     );
   }
   return new UpstreamError(

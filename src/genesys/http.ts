@@ -1,6 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher, request } from 'undici';
+import { type Dispatcher, request } from 'undici';
+import {
+  asProxyFailure,
+  createOutgoingAgent,
+  type Network,
+} from '../lib/network/outgoing-agent.ts';
 import { onAbort } from '../lib/on-abort.ts';
 
 /** All in milliseconds. */
@@ -20,6 +25,7 @@ export interface HttpOptions {
   readonly maxConnections: number;
   /** Larger answers are cut off and count as failed. Default 32 MiB. */
   readonly maxAnswerBytes?: number;
+  readonly network?: Network | undefined;
 }
 
 export interface Outgoing {
@@ -43,8 +49,8 @@ export interface Opened {
 }
 
 /**
- * One HTTP exchange, without any retry. Fails with undici's errors, AnswerTooLarge or
- * TryTimedOut; an abort rejects with the signal's own reason.
+ * One HTTP exchange, without any retry. Fails with undici's errors, ProxyFailure,
+ * AnswerTooLarge or TryTimedOut; an abort rejects with the signal's own reason.
  */
 export interface Http {
   send(outgoing: Outgoing): Promise<Received>;
@@ -66,14 +72,15 @@ const DEFAULT_MAX_ANSWER_BYTES = 33_554_432;
 
 export function createHttp(options: HttpOptions): Http {
   const { connectMs, headersMs, bodyMs, tryMs } = options.timeouts;
+  const { network } = options;
   const common = {
-    allowH2: false,
-    connectTimeout: connectMs,
+    connectTimeoutMs: connectMs,
     headersTimeout: headersMs,
     bodyTimeout: bodyMs,
+    network,
   };
-  const callAgent = new Agent({ ...common, connections: options.maxConnections });
-  const streamAgent = new Agent(common);
+  const callAgent = createOutgoingAgent({ ...common, connections: options.maxConnections });
+  const streamAgent = createOutgoingAgent(common);
 
   async function dispatch(
     outgoing: Outgoing,
@@ -101,7 +108,7 @@ export function createHttp(options: HttpOptions): Http {
         return { status, headers, text };
       } catch (error) {
         outgoing.signal?.throwIfAborted();
-        throw error;
+        throw asProxyFailure(error, network);
       } finally {
         limit.release();
       }
@@ -119,7 +126,7 @@ export function createHttp(options: HttpOptions): Http {
       } catch (error) {
         limit.release();
         outgoing.signal?.throwIfAborted();
-        throw error;
+        throw asProxyFailure(error, network);
       }
     },
 

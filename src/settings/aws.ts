@@ -1,4 +1,4 @@
-import { address, flag, group, integer, text, unset } from './kinds.ts';
+import { address, certificates, flag, group, integer, text, unset } from './kinds.ts';
 
 export const awsSettings = group('AWS', {
   AWS_REGION: text(
@@ -13,6 +13,9 @@ export const awsSettings = group('AWS', {
   AWS_ENDPOINT_URL_SQS: address(unset, 'Another address for SQS'),
   AWS_ENDPOINT_URL_CLOUDWATCH: address(unset, 'Another address for CloudWatch'),
   AWS_ENDPOINT_URL_SCHEMAS: address(unset, 'Another address for the Schema Registry'),
+  AWS_CA_BUNDLE: certificates(
+    'File of PEM certificates of authorities that are trusted for AWS besides the usual ones',
+  ),
   AWS_CONNECT_TIMEOUT_MS: integer(2000, [10, 60_000], 'Time to connect'),
   AWS_REQUEST_TIMEOUT_MS: integer(5000, [10, 120_000], 'Time for one call'),
   EVENTBUS_NAME: text('default', 'Name or ARN of the event bus; in production it must be said', {

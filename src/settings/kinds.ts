@@ -41,6 +41,19 @@ export const secret = (description: string, limits?: TextLimits) => ({
   secret: true,
 });
 
+/** A forward proxy; its address may have credentials. */
+export const proxy = (description: string) => ({
+  ...address(unset, description),
+  secret: true,
+  lowerCaseToo: true,
+});
+
+/** The path of a file of PEM certificates, which the checked settings have in its place. */
+export const certificates = (description: string) => ({
+  ...text(unset, description),
+  certificates: true,
+});
+
 /** One word of a list. */
 export const oneOf = <const W extends string>(
   standard: NoInfer<W>,

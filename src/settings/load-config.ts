@@ -1,6 +1,7 @@
 import { Ajv2019, type ErrorObject } from 'ajv/dist/2019.js';
-import { ConfigError } from '../errors.ts';
+import { ConfigError, messageOf } from '../errors.ts';
 import { readInteger } from '../lib/decimal.ts';
+import { readCertificates } from './read-certificates.ts';
 import { readKey } from './read-key.ts';
 import { problemsBetweenSettings, REQUIRED_TOGETHER } from './rules.ts';
 import { type Config, type SettingName, settings } from './settings.ts';
@@ -14,7 +15,7 @@ const validate = new Ajv2019({
   allErrors: true,
   useDefaults: true,
   strict: true,
-  keywords: ['group', 'secret'],
+  keywords: ['group', 'secret', 'lowerCaseToo', 'certificates'],
   formats: { 'http-url': isHttpUrl },
 }).compile({ type: 'object', properties: settings, dependentRequired: REQUIRED_TOGETHER });
 
@@ -27,11 +28,11 @@ const validate = new Ajv2019({
 export function loadConfig(environment: Environment): Config {
   const given: Record<string, string> = {};
   const values: Record<string, unknown> = {};
-  for (const [name, { type }] of Object.entries(settings)) {
-    const value = environment[name]?.trim();
+  for (const [name, row] of Object.entries(settings)) {
+    const value = (readLowerCase(row, name, environment) ?? environment[name])?.trim();
     if (value === undefined || value === '') continue;
     given[name] = value;
-    values[name] = convert(value, type);
+    values[name] = convert(value, row.type);
   }
 
   const problems: string[] = [];
@@ -51,9 +52,24 @@ export function loadConfig(environment: Environment): Config {
       );
     }
   }
+  for (const [name, row] of Object.entries(settings)) {
+    const value = values[name];
+    if (!('certificates' in row) || typeof value !== 'string') continue;
+    try {
+      values[name] = readCertificates(value);
+    } catch (error) {
+      problems.push(`${name}: ${messageOf(error)}; allowed: ${row.description}`);
+    }
+  }
 
   if (problems.length > 0) throw new ConfigError([...new Set(problems)]);
   return Object.freeze(values) as Config;
+}
+
+/** Some names are common in lower case, and then more often meant. */
+function readLowerCase(row: object, name: string, environment: Environment): string | undefined {
+  const value = 'lowerCaseToo' in row ? environment[name.toLowerCase()]?.trim() : undefined;
+  return value === '' ? undefined : value;
 }
 
 /** Ajv's own coercion lets `Infinity` and `0x10` through; what does not convert stays text. */

@@ -4,6 +4,7 @@ import { callerSettings } from './callers.ts';
 import { eventSettings } from './events.ts';
 import { genesysSettings } from './genesys.ts';
 import { limitSettings } from './limits.ts';
+import { networkSettings } from './network.ts';
 import { serviceSettings } from './service.ts';
 
 /**
@@ -14,6 +15,7 @@ export const settings = {
   ...serviceSettings,
   ...callerSettings,
   ...limitSettings,
+  ...networkSettings,
   ...genesysSettings,
   ...attributeSettings,
   ...eventSettings,

@@ -24,7 +24,7 @@ import { workerRoutes } from '../http/routes/worker-routes.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Config } from '../settings/load-config.ts';
 import { regionIn } from '../settings/rules.ts';
-import { CLOSE_SHARE, type Shared } from './shared.ts';
+import { CLOSE_SHARE, networkOf, type Shared } from './shared.ts';
 
 /** Of a stop's time, what the last metrics get. */
 const METRICS_SHARE = 0.1;
@@ -166,6 +166,9 @@ async function openSimulation(
 /** Where each AWS service is; its own address wins over the one for all. One credentials for all. */
 export function awsConnections(config: Config, log?: Logger) {
   const credentials = createCredentials();
+  const network = networkOf(config);
+  const { AWS_CA_BUNDLE = '' } = config;
+  const authorities = `${network.authorities ?? ''}${AWS_CA_BUNDLE}` || undefined;
   const at = (endpoint: string | undefined): AwsConnectionOptions => ({
     credentials,
     region: config.AWS_REGION,
@@ -173,6 +176,7 @@ export function awsConnections(config: Config, log?: Logger) {
     maxSockets: config.PUBLISH_MAX_IN_FLIGHT,
     connectTimeoutMs: config.AWS_CONNECT_TIMEOUT_MS,
     requestTimeoutMs: config.AWS_REQUEST_TIMEOUT_MS,
+    network: { ...network, authorities },
     log,
   });
   return {

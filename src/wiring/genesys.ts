@@ -5,7 +5,7 @@ import { createTokenCache, type TokenCache } from '../genesys/tokens/token-cache
 import { createAvailability } from '../lib/health/availability.ts';
 import { startDependencyCheck } from '../lib/health/dependency-check.ts';
 import { createTokenBucket } from '../lib/limits/token-bucket.ts';
-import type { Shared } from './shared.ts';
+import { networkOf, type Shared } from './shared.ts';
 
 const CHECK_INTERVAL_MS = 60_000;
 const CHECK_RETRY = { baseMs: 500, capMs: 15_000 };
@@ -35,6 +35,7 @@ export function connectGenesys({
     capMs: config.GENESYS_RETRY_MAX_MS,
     budgetMs: config.GENESYS_RETRY_BUDGET_MS,
   };
+  const network = networkOf(config);
   const { OAUTH_CLIENT_ID, OAUTH_PRIVATE_KEY, OAUTH_SUBJECT } = config;
   const { GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET } = config;
   const tokens = createTokenCache({
@@ -54,6 +55,7 @@ export function connectGenesys({
       }),
     renewalSeconds: config.GENESYS_TOKEN_RENEWAL_SECONDS,
     timeouts,
+    network,
     retry,
     log,
   });
@@ -64,6 +66,7 @@ export function connectGenesys({
     bucket: createTokenBucket({ perMinute: config.GENESYS_REQUESTS_PER_MINUTE }),
     timeouts,
     maxConnections: config.GENESYS_MAX_CONNECTIONS,
+    network,
     retry,
     registry,
     log,

@@ -5,7 +5,7 @@ import type { JsonWebTokenOptions } from '../http/auth/json-web-tokens.ts';
 import type { Route } from '../http/route.ts';
 import { createHttpServer } from '../http/server.ts';
 import type { Config } from '../settings/load-config.ts';
-import type { Shared } from './shared.ts';
+import { networkOf, type Shared } from './shared.ts';
 
 export function openHttp(
   { config, log, health, registry, releasers, traces }: Shared,
@@ -66,7 +66,8 @@ function jwtOptions(config: Config): JsonWebTokenOptions | undefined {
   };
   if (publicKey !== undefined) return { ...options, key: { publicKey } };
   if (secret !== undefined) return { ...options, key: { secret } };
-  return url === undefined ? undefined : { ...options, key: { keySet: { url } } };
+  if (url === undefined) return undefined;
+  return { ...options, key: { keySet: { url, network: networkOf(config) } } };
 }
 
 /** Name and version from package.json, which lies beside both `src` and `dist`. */

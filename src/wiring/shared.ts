@@ -4,6 +4,7 @@ import type { ExpressionLimits } from '../lib/expression/expression.ts';
 import { createHealth, type Health } from '../lib/health/health.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createMetricsRegistry, type Registry } from '../lib/metrics.ts';
+import type { Network } from '../lib/network/outgoing-agent.ts';
 import type { Releasers } from '../lib/releasers.ts';
 import type { Config } from '../settings/load-config.ts';
 
@@ -41,6 +42,16 @@ export function createShared(
     },
     releasers,
     traces: new AsyncLocalStorage(),
+  };
+}
+
+/** What is between this process and everybody whom it calls. */
+export function networkOf(config: Config): Network {
+  return {
+    httpsProxy: config.HTTPS_PROXY,
+    httpProxy: config.HTTP_PROXY,
+    noProxy: config.NO_PROXY,
+    authorities: config.NODE_EXTRA_CA_CERTS,
   };
 }
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadOfflineSettings } from '../../src/cli/offline-settings.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { attributeSettings } from '../../src/settings/attributes.ts';
@@ -18,14 +18,17 @@ import {
   isProduction,
   loadConfig,
 } from '../../src/settings/load-config.ts';
+import { networkSettings } from '../../src/settings/network.ts';
 import { serviceSettings } from '../../src/settings/service.ts';
 import { settings } from '../../src/settings/settings.ts';
 import { awsConnections } from '../../src/wiring/events.ts';
+import { createAuthority } from '../support/certificates.ts';
 
 const GROUPS = [
   serviceSettings,
   callerSettings,
   limitSettings,
+  networkSettings,
   genesysSettings,
   attributeSettings,
   eventSettings,
@@ -405,4 +408,60 @@ describe('a private key', () => {
     ).toContain('2048 bits');
     expect(problem(ec.publicKey)).not.toContain(ec.publicKey.slice(30, 60));
   });
+});
+
+describe('what is between us and the world', () => {
+  const authority = createAuthority();
+
+  async function fileOf(text: string): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'certificates-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, 'ca.pem'), text);
+    return join(folder, 'ca.pem');
+  }
+
+  test('proxies are found in upper and in lower case, which wins', () => {
+    const config = loadConfig({
+      ...minimal,
+      HTTPS_PROXY: 'http://upper.test:3128',
+      https_proxy: 'http://lower.test:3128',
+      HTTP_PROXY: 'http://upper.test:3128',
+      http_proxy: ' ',
+      no_proxy: 'a.test,.b.test',
+    });
+    expect(config.HTTPS_PROXY).toBe('http://lower.test:3128');
+    expect(config.HTTP_PROXY).toBe('http://upper.test:3128');
+    expect(config.NO_PROXY).toBe('a.test,.b.test');
+    // Names that are ours alone are not read in lower case.
+    expect(loadConfig({ ...minimal, port: '1' }).PORT).toBe(3000);
+  });
+
+  test('an address that is none is a problem, and its credentials are not shown', () => {
+    for (const value of ['user:geheim@proxy.test:3128', 'socks5://user:geheim@proxy.test']) {
+      const problems = problemsOf({ ...minimal, HTTPS_PROXY: value });
+      expect(problems).toEqual([
+        expect.stringMatching(/^HTTPS_PROXY: found \(hidden\); allowed: an http:\/\/ or https/),
+      ]);
+    }
+  });
+
+  test.each(['NODE_EXTRA_CA_CERTS', 'AWS_CA_BUNDLE'] as const)(
+    '%s: the certificates of the file, or what is wrong with it',
+    async (name) => {
+      const two = authority.certificate + createAuthority('two').certificate;
+      const path = await fileOf(`Our house\n${two}`);
+      expect(loadConfig({ ...minimal, [name]: path })[name]).toBe(two);
+      const broken = await fileOf(authority.certificate.replace(/\n\w{20}/, '\n'));
+      const empty = await fileOf('nothing');
+      for (const [file, says] of [
+        ['/nonexistent/ca.pem', 'which cannot be read (ENOENT)'],
+        [empty, 'which has no PEM certificate'],
+        [broken, 'of whose certificates number 1 cannot be read'],
+      ] as const) {
+        expect(problemsOf({ ...minimal, [name]: file })).toEqual([
+          `${name}: found "${file}", ${says}; allowed: ${settings[name].description}`,
+        ]);
+      }
+    },
+  );
 });

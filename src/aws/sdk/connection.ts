@@ -1,6 +1,7 @@
 import type { HttpHandler } from '@smithy/core/protocols';
 import type { UpstreamError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { Network } from '../../lib/network/outgoing-agent.ts';
 import { onAbort } from '../../lib/on-abort.ts';
 import type { AwsCredentials } from './credentials.ts';
 import { type AwsCall, awsFailure } from './failure.ts';
@@ -19,6 +20,7 @@ export interface AwsConnectionOptions {
   readonly connectTimeoutMs: number;
   /** For a whole call: credentials, connection, every try and the answer's last byte. */
   readonly requestTimeoutMs: number;
+  readonly network?: Network | undefined;
   /** Gets each call with its time. */
   readonly log?: Pick<Logger, 'debug'> | undefined;
 }

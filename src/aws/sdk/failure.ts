@@ -28,6 +28,8 @@ const CREDENTIALS: Verdict = { code: 'credentials', kind: 'systemic' };
 const ACCESS_DENIED: Verdict = { code: 'access_denied', kind: 'systemic' };
 const ENDPOINT: Verdict = { code: 'endpoint', kind: 'systemic' };
 const CERTIFICATE: Verdict = { code: 'certificate', kind: 'systemic' };
+const PROXY: Verdict = { code: 'proxy', kind: 'retry' };
+const PROXY_REFUSED: Verdict = { ...PROXY, kind: 'systemic' };
 const TOO_LARGE: Verdict = { code: 'too_large', kind: 'reject' };
 const REFUSED: Verdict = { code: 'refused', kind: 'reject' };
 
@@ -51,6 +53,8 @@ const BY_CODE: ReadonlyMap<string, Verdict> = new Map([
     'AccessDenied AccessDeniedException NotAuthorized UnauthorizedOperation OptInRequired ForbiddenException UnauthorizedException KmsAccessDenied KmsDisabled KmsInvalidKeyUsage KmsInvalidState KmsNotFound KmsOptInRequired',
   ),
   ...pairs(ENDPOINT, 'UnknownOperationException InvalidAction'),
+  ...pairs(PROXY, 'PROXY_UNREACHABLE'),
+  ...pairs(PROXY_REFUSED, 'PROXY_REFUSED'),
   ...pairs(TOO_LARGE, 'BatchRequestTooLong RequestEntityTooLarge RequestTooLarge'),
 ]);
 
@@ -90,7 +94,7 @@ interface Facts {
 
 /**
  * Whatever an SDK client threw, as an UpstreamError: `<service>_throttled`, `_unavailable`,
- * `_timeout` (retry), `_credentials`, `_access_denied`, `_endpoint`, `_certificate`,
+ * `_timeout` (retry), `_proxy` (retry, or systemic where it refuses us), `_credentials`, `_access_denied`, `_endpoint`, `_certificate`,
  * `_bus_missing`, `_queue_missing`, `_schema_missing` (systemic), `_refused`, `_too_large`
  * (reject).
  *
@@ -159,6 +163,7 @@ function describe(facts: Facts, verdict: Verdict): string {
   if (facts.status !== undefined && !facts.names.some(isCodeOfAws))
     return 'an answer without a code';
   if (facts.message === 'Region is missing') return 'no region is set';
+  if (verdict.code === PROXY.code) return facts.message;
   const text = cutText(facts.message.replaceAll(/\s+/g, ' '), 300);
   return text === '' || text === name ? name : `${name}: ${text}`;
 }
@@ -187,6 +192,9 @@ function advice(verdict: Verdict, permission: string | undefined): string {
         : `. Grant ${permission} to the role of this process`;
     case CERTIFICATE:
       return '. Name its authority in AWS_CA_BUNDLE or NODE_EXTRA_CA_CERTS (a file of PEM certificates), or mend AWS_ENDPOINT_URL, if the address is not the one that the certificate is for';
+    case PROXY:
+    case PROXY_REFUSED:
+      return '. Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and what the proxy lets through';
     case ENDPOINT:
       return '. Check AWS_REGION, AWS_ENDPOINT_URL and proxies on the way: this was no answer of AWS';
     default:

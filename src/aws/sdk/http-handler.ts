@@ -4,7 +4,12 @@ import {
   type HttpRequest,
   HttpResponse,
 } from '@smithy/core/protocols';
-import { Agent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
+import {
+  asProxyFailure,
+  createOutgoingAgent,
+  type Network,
+} from '../../lib/network/outgoing-agent.ts';
 import { onAbort } from '../../lib/on-abort.ts';
 
 export interface HttpHandlerOptions {
@@ -13,6 +18,7 @@ export interface HttpHandlerOptions {
   readonly connectTimeoutMs: number;
   /** From being asked to the answer's last byte, the wait for a socket included. */
   readonly requestTimeoutMs: number;
+  readonly network?: Network | undefined;
 }
 
 /** For AWS' own logs; the SDK's is composed anew for each request. */
@@ -28,10 +34,11 @@ const MAX_ANSWER_BYTES = 33_554_432;
  * SDK's retry strategy goes by it; `code` says more: `ETIMEDOUT`, `ECONNRESET`, undici's own.
  */
 export function createHttpHandler(options: HttpHandlerOptions): HttpHandler & { destroy(): void } {
-  const agent = new Agent({
-    allowH2: false,
+  const { network } = options;
+  const agent = createOutgoingAgent({
     connections: options.maxSockets,
-    connectTimeout: options.connectTimeoutMs,
+    connectTimeoutMs: options.connectTimeoutMs,
+    network,
     // One timer, below, is for the whole exchange.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -49,7 +56,7 @@ export function createHttpHandler(options: HttpHandlerOptions): HttpHandler & { 
           },
           (error) => {
             release();
-            reject(error);
+            reject(asProxyFailure(error, network));
           },
         );
         const cancel = () => exchange.cancel(asError(signal?.reason));

@@ -1,6 +1,7 @@
 import { UpstreamError } from '../../errors.ts';
 import { abortable } from '../../lib/abortable.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { Network } from '../../lib/network/outgoing-agent.ts';
 import { type RetryPolicy, retry, type Sleep } from '../../lib/retry.ts';
 import { createHttp, type RequestTimeouts } from '../http.ts';
 import { type GrantName, grantFor, type Scope } from '../scopes.ts';
@@ -20,6 +21,7 @@ export interface TokenCacheOptions {
   /** A token is renewed this long before it expires, at most half its life. */
   readonly renewalSeconds: number;
   readonly timeouts: RequestTimeouts;
+  readonly network?: Network | undefined;
   readonly retry: RetryPolicy;
   readonly log: Logger;
   readonly now?: () => number;
@@ -60,6 +62,7 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
   const grants = createGrants(url, options.jwtBearer, options.clientCredentials);
   const http = createHttp({
     timeouts: options.timeouts,
+    network: options.network,
     maxConnections: 2,
     maxAnswerBytes: 65_536,
   });

@@ -6,11 +6,13 @@ import {
   type JWK,
   type JWSHeaderParameters,
 } from 'jose';
-import { Agent, request } from 'undici';
+import { request } from 'undici';
+import { createOutgoingAgent, type Network } from '../../lib/network/outgoing-agent.ts';
 import { keyWeakness } from './key-strength.ts';
 
 export interface KeySetOptions {
   readonly url: string;
+  readonly network?: Network | undefined;
   /** No two fetches are closer than this, whatever callers send, in milliseconds. */
   readonly minIntervalMs?: number;
   readonly timeoutMs?: number;
@@ -64,7 +66,11 @@ export function createKeySet(options: KeySetOptions): KeySet {
   const minIntervalMs = options.minIntervalMs ?? 30_000;
   const timeoutMs = options.timeoutMs ?? 5000;
   const maxWaitMs = options.maxWaitMs ?? 2000;
-  const agent = new Agent({ connect: { timeout: timeoutMs }, maxResponseSize: MAX_BYTES });
+  const agent = createOutgoingAgent({
+    connectTimeoutMs: timeoutMs,
+    maxResponseSize: MAX_BYTES,
+    network: options.network,
+  });
   let keys: Keys | undefined;
   let fetchedAtMs = -Infinity;
   let triedAtMs = -Infinity;

@@ -91,12 +91,13 @@ export function createTokens(options: TokensOptions): Tokens {
     if (form.get('client_id') !== jwtBearer.clientId) {
       return refuse('invalid_client', 'client_id is unknown', 401);
     }
+    const here = `${call.request.headers.host}${call.path}`;
     let claims: jwt.JwtPayload;
     try {
       const verified = jwt.verify(form.get('assertion') ?? '', jwtBearer.publicKey, {
         algorithms: [jwtBearer.publicKey.asymmetricKeyType === 'ec' ? 'ES256' : 'RS256'],
-        // The token URL, as the caller knows it.
-        audience: `http://${call.request.headers.host}${call.path}`,
+        // The token URL, as the caller knows it: TLS may end before us.
+        audience: [`http://${here}`, `https://${here}`],
         issuer: jwtBearer.clientId,
         subject: jwtBearer.subject,
       });
