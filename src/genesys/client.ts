@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { coerceError, UpstreamError } from '../errors.ts';
+import { cutText } from '../lib/cut-text.ts';
 import type { TokenBucket } from '../lib/limits/token-bucket.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Registry } from '../lib/metrics.ts';
@@ -231,6 +232,6 @@ function parsed(answer: Received): unknown {
     return JSON.parse(answer.text);
   } catch {
     const type = firstHeader(answer.headers, 'content-type') ?? 'of unknown type';
-    throw new ShapeError(`its body (${type.slice(0, 80)}) is not JSON`);
+    throw new ShapeError(`its body (${cutText(type, 80)}) is not JSON`);
   }
 }

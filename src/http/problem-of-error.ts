@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { BridgeError, UpstreamError } from '../errors.ts';
+import { cutText } from '../lib/cut-text.ts';
 import { STATUS_CODES } from '../lib/node-http.ts';
 import { Problem } from './problem.ts';
 
@@ -139,5 +140,5 @@ function placesOf({ errors }: Problem): string {
 }
 
 function describeCause(cause: Error): string {
-  return `${cause.name}: ${cause.message}`.slice(0, 500);
+  return cutText(`${cause.name}: ${cause.message}`, 500);
 }

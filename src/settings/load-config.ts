@@ -1,5 +1,6 @@
 import { Ajv2019, type ErrorObject } from 'ajv/dist/2019.js';
 import { ConfigError, messageOf } from '../errors.ts';
+import { cutText } from '../lib/cut-text.ts';
 import { readInteger } from '../lib/decimal.ts';
 import { readCertificates } from './read-certificates.ts';
 import { readKey } from './read-key.ts';
@@ -104,7 +105,8 @@ function describe(error: ErrorObject, given: Readonly<Record<string, unknown>>):
   }
   const name = error.instancePath.slice(1) as SettingName;
   const setting: { secret?: boolean; description: string } = settings[name];
-  const found = setting.secret === true ? '(hidden)' : JSON.stringify(given[name])?.slice(0, 200);
+  const found =
+    setting.secret === true ? '(hidden)' : cutText(JSON.stringify(given[name] ?? ''), 200);
   return `${name}: found ${found}; allowed: ${allowed(name)} (${setting.description})`;
 }
 

@@ -1,4 +1,5 @@
 import { messageOf } from '../../errors.ts';
+import { cutText, shorten } from '../../lib/cut-text.ts';
 import { kindOf } from '../../lib/json-object.ts';
 import { compileLinearRegex } from '../../lib/patterns/linear-regex.ts';
 import type { AttributeDefinition, AttributeValue, ValidationRule } from '../ports.ts';
@@ -137,7 +138,7 @@ function compileRule(
       return compilePattern(rule, place, warnings);
     default:
       warnings.push(
-        `${place} has a rule of the unknown type ${JSON.stringify(rule.type.slice(0, 50))}, which is not checked; known are string, number, regex and range`,
+        `${place} has a rule of the unknown type ${JSON.stringify(cutText(rule.type, 50))}, which is not checked; known are string, number, regex and range`,
       );
       return undefined;
   }
@@ -150,7 +151,7 @@ function compilePattern(rule: ValidationRule, place: string, warnings: string[])
     const pattern = rule.value;
     const regex = compileLinearRegex(pattern);
     const test = remembering((text) => regex.test(text));
-    const message = `does not match the pattern ${pattern.length <= 200 ? pattern : `${pattern.slice(0, 200)}…`}`;
+    const message = `does not match the pattern ${shorten(pattern, 200)}`;
     return (value) => (test(String(value)) ? undefined : message);
   } catch (error) {
     problem = `${place} has a regex rule that cannot be used: ${messageOf(error)}. Correct the definition in Genesys`;

@@ -1,3 +1,4 @@
+import { shorten } from '../../lib/cut-text.ts';
 import { longNumber } from '../../lib/json/exact-json.ts';
 import { ATTRIBUTE_NAME_RULE, isAttributeName } from '../definitions/attribute-name.ts';
 import {
@@ -127,7 +128,6 @@ const EMPTY: FieldError[] = [
 const MAX_DIGITS_SHOWN = 40;
 
 function inexact(attribute: string, digits: string): FieldError {
-  const shown = digits.length > MAX_DIGITS_SHOWN ? `${digits.slice(0, MAX_DIGITS_SHOWN)}…` : digits;
-  const message = `has the number ${shown}, which cannot be held exactly and would be altered: send it as text to an attribute of text, or give its mapping "coerce": "string"`;
+  const message = `has the number ${shorten(digits, MAX_DIGITS_SHOWN)}, which cannot be held exactly and would be altered: send it as text to an attribute of text, or give its mapping "coerce": "string"`;
   return { attribute, rule: 'exactNumber', message };
 }

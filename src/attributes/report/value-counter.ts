@@ -1,3 +1,4 @@
+import { cutText } from '../../lib/cut-text.ts';
 import type { FieldError } from '../definitions/definition-check.ts';
 import { createDistinctEstimate, type DistinctEstimate } from './distinct-estimate.ts';
 import { hashText } from './hash-text.ts';
@@ -109,7 +110,7 @@ function countable(value: unknown): string | number | boolean {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   if (text.length <= MAX_TEXT) return text;
   const hash = hashText(text, 0).map((half) => half.toString(16).padStart(8, '0'));
-  return `${text.slice(0, SHOWN_TEXT)}… (${text.length} characters, #${hash.join('')})`;
+  return `${cutText(text, SHOWN_TEXT)}… (${text.length} characters, #${hash.join('')})`;
 }
 
 function distinctText(value: string | number | boolean): string {

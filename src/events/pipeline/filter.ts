@@ -1,4 +1,5 @@
 import { ConfigError } from '../../errors.ts';
+import { shorten } from '../../lib/cut-text.ts';
 import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
 import { compileLinearRegex } from '../../lib/patterns/linear-regex.ts';
 
@@ -265,7 +266,7 @@ function show(value: unknown): string {
   if (Array.isArray(value) && !value.every(isScalar)) return 'a list';
   if (isJsonObject(value)) return 'an object';
   const text = JSON.stringify(value);
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+  return shorten(text, MAX_SHOWN);
 }
 
 function isScalar(value: unknown): value is Scalar {

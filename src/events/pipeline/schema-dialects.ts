@@ -4,6 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import draft06 from 'ajv/dist/refs/json-schema-draft-06.json' with { type: 'json' };
 import ajvDraft04 from 'ajv-draft-04';
 import formats from 'ajv-formats';
+import { cutText } from '../../lib/cut-text.ts';
 import { isJsonObject } from '../../lib/json-object.ts';
 import { nearestName } from '../../lib/nearest-name.ts';
 import { compileLinearRegex } from '../../lib/patterns/linear-regex.ts';
@@ -92,7 +93,7 @@ function dialectOf(schema: unknown): Dialect {
   if (isDialect(key)) return key;
   const known = Object.keys(DIALECTS).map((name) => `https://${name}`);
   throw new Error(
-    `unknown dialect in $schema: ${JSON.stringify(named).slice(0, 200)}; known are ${known.join(', ')}`,
+    `unknown dialect in $schema: ${cutText(JSON.stringify(named), 200)}; known are ${known.join(', ')}`,
   );
 }
 

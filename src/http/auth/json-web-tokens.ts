@@ -1,5 +1,6 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { type CompactJWSHeaderParameters, errors, type JWTPayload, jwtVerify } from 'jose';
+import { cutText } from '../../lib/cut-text.ts';
 import type { Caller } from '../exchange.ts';
 import { isRole } from '../route.ts';
 import { createKeySet, type KeySetOptions, KeysUnavailable } from './key-set.ts';
@@ -96,7 +97,7 @@ export function createJsonWebTokens(options: JsonWebTokenOptions): JsonWebTokens
       );
       checkDates(payload);
       return {
-        name: typeof payload.sub === 'string' ? payload.sub.slice(0, 200) : 'unknown',
+        name: typeof payload.sub === 'string' ? cutText(payload.sub, 200) : 'unknown',
         roles: rolesOf(payload, rolesClaim),
       };
     },

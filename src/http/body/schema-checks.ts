@@ -1,5 +1,6 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
+import { cutText } from '../../lib/cut-text.ts';
 import { readInteger } from '../../lib/decimal.ts';
 import { Problem, type ProblemDetail } from '../problem.ts';
 import type { JsonSchema } from '../route.ts';
@@ -62,7 +63,7 @@ function checkQuery(
     if (!types.has(name)) {
       const list = types.size === 0 ? 'this route takes none' : [...types.keys()].join(', ');
       errors.push({
-        where: name.slice(0, 100),
+        where: cutText(name, 100),
         message: `is not a query parameter of this route; allowed: ${list}`,
       });
     } else if (name in values) {
@@ -117,7 +118,7 @@ const FORMS: Readonly<Record<string, string>> = {
 };
 
 function bodyDetail(error: ErrorObject): ProblemDetail {
-  return { where: error.instancePath.slice(0, 200) || '/', message: messageOf(error) };
+  return { where: cutText(error.instancePath, 200) || '/', message: messageOf(error) };
 }
 
 /** AJV's words, completed with what is allowed. */
@@ -132,7 +133,7 @@ function messageOf(error: ErrorObject): string {
   if (params.allowedValue !== undefined)
     return `${message}: ${JSON.stringify(params.allowedValue)}`;
   if (params.additionalProperty !== undefined) {
-    return `${message}: ${params.additionalProperty.slice(0, 100)}`;
+    return `${message}: ${cutText(params.additionalProperty, 100)}`;
   }
   return message;
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pinoHttp } from 'pino-http';
+import { cutText } from '../../lib/cut-text.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { Exchanges } from '../exchange.ts';
 import { describeError, problemOf } from '../problem-of-error.ts';
@@ -72,5 +73,5 @@ function message(request: IncomingMessage, response: ServerResponse): string {
 }
 
 export function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '').split('?', 1)[0]?.slice(0, 200) ?? '';
+  return cutText((request.url ?? '').split('?', 1)[0] ?? '', 200);
 }

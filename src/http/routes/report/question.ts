@@ -11,6 +11,7 @@ import {
   UTC,
 } from '../../../attributes/report/time-zone.ts';
 import type { ReportQuestion } from '../../../attributes/report/usage-reports.ts';
+import { shorten } from '../../../lib/cut-text.ts';
 import { Problem, type ProblemDetail } from '../../problem.ts';
 import { orgIdSchema } from '../org-id.ts';
 
@@ -116,7 +117,7 @@ function readNames(text: string, errors: ProblemDetail[]): AskedAttributes {
     return names;
   }
   for (const name of names.filter((each) => !isAttributeName(each)).slice(0, MAX_REPORTED)) {
-    const shown = JSON.stringify(name.length <= 50 ? name : `${name.slice(0, 50)}…`);
+    const shown = JSON.stringify(shorten(name, 50));
     errors.push({
       where: 'attrs',
       message: `has ${shown}, which is no attribute name; allowed: ${ATTRIBUTE_NAME_RULE}`,
