@@ -2,11 +2,11 @@ import { createMetricsStore } from '../aws/cloudwatch.ts';
 import { createEventBus, entryLimits } from '../aws/event-bridge.ts';
 import { createSchemaRegistry } from '../aws/schema-registry.ts';
 import type { AwsConnectionOptions } from '../aws/sdk/connection.ts';
-import { createCredentials } from '../aws/sdk/credentials.ts';
+import { type AwsCredentialsOptions, createCredentials } from '../aws/sdk/credentials.ts';
 import { createDeadLetterQueue } from '../aws/sqs/dead-letter-queue.ts';
 import { createReplay } from '../events/dead-letters/replay.ts';
 import { createJournal } from '../events/journal/journal.ts';
-import { openPipeline } from '../events/pipeline/live-pipeline.ts';
+import { type LivePipeline, openPipeline } from '../events/pipeline/live-pipeline.ts';
 import { openSchemaFile } from '../events/pipeline/schema-file.ts';
 import { startRegistrySchema } from '../events/pipeline/schema-in-registry.ts';
 import { type EventSchemaSource, noSchema } from '../events/pipeline/schema-source.ts';
@@ -14,8 +14,12 @@ import type { SchemaRegistry } from '../events/ports.ts';
 import { createSimulator } from '../events/simulation/simulator.ts';
 import { createMetricsSender } from '../events/telemetry/metrics-sender.ts';
 import { startPipelineReport } from '../events/telemetry/pipeline-report.ts';
-import { createPipelineStats, summarize } from '../events/telemetry/pipeline-stats.ts';
-import { createWorker } from '../events/worker/worker.ts';
+import {
+  createPipelineStats,
+  type PipelineStats,
+  summarize,
+} from '../events/telemetry/pipeline-stats.ts';
+import { createWorker, type WorkerOptions } from '../events/worker/worker.ts';
 import type { GenesysClient } from '../genesys/client.ts';
 import { createEventSource } from '../genesys/reference/event-source.ts';
 import { deadLetterRoutes } from '../http/routes/dead-letter-routes.ts';
@@ -29,25 +33,54 @@ import { CLOSE_SHARE, networkOf, type Shared } from './shared.ts';
 /** Of a stop's time, what the last metrics get. */
 const METRICS_SHARE = 0.1;
 
+/** What tests set and operators cannot. */
+export interface EventsOverrides {
+  readonly worker?: Partial<WorkerOptions> | undefined;
+  readonly credentials?: AwsCredentialsOptions | undefined;
+}
+
 /** Genesys events to the bus, and the simulation of it. */
-export async function openEvents(shared: Shared, client: GenesysClient) {
-  const { config, log, health, registry, releasers } = shared;
-  const aws = awsConnections(config, log);
+export async function openEvents(
+  shared: Shared,
+  client: GenesysClient,
+  overrides: EventsOverrides = {},
+) {
+  const { config, log, releasers } = shared;
+  const aws = awsConnections(config, log, overrides.credentials);
   const schema = await openSchema(shared, () => {
     const registryClient = createSchemaRegistry(aws.schemas);
     releasers.push('schema registry', () => registryClient.close());
     return registryClient;
   });
-  const { pipeline, simulation } = await openSimulation(shared, schema);
+  const { pipeline, simulator, route } = await openSimulation(shared, schema);
   const stats = createPipelineStats();
+  const delivery = openDelivery(shared, { client, aws, pipeline, stats, overrides });
+  return {
+    start: () => delivery?.start(),
+    routes: [route, ...(delivery?.routes ?? [])],
+    status: () =>
+      delivery?.worker.status() ?? { worker: { state: 'off' }, pipeline: summarize(stats) },
+    pipeline,
+    simulator,
+    stats,
+    delivery,
+  };
+}
+
+interface DeliveryParts {
+  readonly client: GenesysClient;
+  readonly aws: ReturnType<typeof awsConnections>;
+  readonly pipeline: LivePipeline;
+  readonly stats: PipelineStats;
+  readonly overrides: EventsOverrides;
+}
+
+/** The worker with its journal, bus and dead-letter queue; nothing when it is switched off. */
+function openDelivery(shared: Shared, parts: DeliveryParts) {
+  const { config, log, health, registry, releasers } = shared;
+  const { client, aws, pipeline, stats, overrides } = parts;
   const queueUrl = config.DLQ_QUEUE_URL;
-  if (!config.WORKER_ENABLED || queueUrl === undefined) {
-    return {
-      start: () => undefined,
-      routes: [simulation],
-      status: () => ({ worker: { state: 'off' }, pipeline: summarize(stats) }),
-    };
-  }
+  if (!config.WORKER_ENABLED || queueUrl === undefined) return undefined;
 
   const journal = createJournal({
     path: config.JOURNAL_PATH,
@@ -89,6 +122,7 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
         capMs: config.PUBLISH_RETRY_MAX_MS,
       },
     },
+    ...overrides.worker,
   });
   const replay = createReplay({
     queue,
@@ -99,7 +133,7 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
   });
   return {
     start() {
-      if (config.CLOUDWATCH_ENABLED) startMetrics();
+      if (config.CLOUDWATCH_ENABLED) startMetrics(shared, aws, stats);
       const stopReport = startPipelineReport({ stats, log, intervalMs: config.REPORT_INTERVAL_MS });
       releasers.push('pipeline report', stopReport);
       worker.start();
@@ -107,24 +141,30 @@ export async function openEvents(shared: Shared, client: GenesysClient) {
         worker.stop(AbortSignal.timeout(config.SHUTDOWN_TIMEOUT_MS * (1 - 2 * CLOSE_SHARE))),
       );
     },
-    routes: [simulation, ...deadLetterRoutes({ queue, replay, journal }), ...workerRoutes(worker)],
-    status: () => worker.status(),
+    routes: [...deadLetterRoutes({ queue, replay, journal }), ...workerRoutes(worker)],
+    worker,
+    journal,
+    queue,
   };
+}
 
-  function startMetrics(): void {
-    const store = createMetricsStore(aws.cloudWatch);
-    releasers.push('CloudWatch', () => store.close());
-    const sender = createMetricsSender({
-      store,
-      stats,
-      intervalMs: config.METRICS_INTERVAL_MS,
-      log,
-    });
-    sender.start();
-    releasers.push('metrics sender', () =>
-      sender.stop(AbortSignal.timeout(config.SHUTDOWN_TIMEOUT_MS * METRICS_SHARE)),
-    );
-  }
+function startMetrics(
+  { config, log, releasers }: Shared,
+  aws: DeliveryParts['aws'],
+  stats: PipelineStats,
+): void {
+  const store = createMetricsStore(aws.cloudWatch);
+  releasers.push('CloudWatch', () => store.close());
+  const sender = createMetricsSender({
+    store,
+    stats,
+    intervalMs: config.METRICS_INTERVAL_MS,
+    log,
+  });
+  sender.start();
+  releasers.push('metrics sender', () =>
+    sender.stop(AbortSignal.timeout(config.SHUTDOWN_TIMEOUT_MS * METRICS_SHARE)),
+  );
 }
 
 /** The pipeline of the configuration files, and the route that tries it. */
@@ -153,19 +193,23 @@ async function openSimulation(
     registry,
   });
   releasers.push('simulator', () => simulator.stop());
-  const simulation = simulateRoute({
+  const route = simulateRoute({
     simulator,
     // Without authentication everybody has every role; then only the setting counts.
     overridesAllowed: ({ roles }) =>
       config.SIMULATE_OVERRIDES || (config.AUTH_MODE !== 'none' && roles.has('operate')),
     maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
   });
-  return { pipeline, simulation };
+  return { pipeline, simulator, route };
 }
 
 /** Where each AWS service is; its own address wins over the one for all. One credentials for all. */
-export function awsConnections(config: Config, log?: Logger) {
-  const credentials = createCredentials();
+export function awsConnections(
+  config: Config,
+  log?: Logger,
+  credentialsOptions?: AwsCredentialsOptions,
+) {
+  const credentials = createCredentials(credentialsOptions);
   const network = networkOf(config);
   const { AWS_CA_BUNDLE = '' } = config;
   const authorities = `${network.authorities ?? ''}${AWS_CA_BUNDLE}` || undefined;

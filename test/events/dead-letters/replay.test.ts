@@ -2,11 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { createReplay, type ReplayReport } from '../../../src/events/dead-letters/replay.ts';
+import type { ReplayReport } from '../../../src/events/dead-letters/replay.ts';
 import type { DeadLetter } from '../../../src/events/ports.ts';
-import { deadLetterRoutes } from '../../../src/http/routes/dead-letter-routes.ts';
-import { workerRoutes } from '../../../src/http/routes/worker-routes.ts';
-import { createLogger } from '../../../src/lib/logger.ts';
 import type { SandboxOptions } from '../../../src/sandbox/options.ts';
 import { startTestServer } from '../../http/support/test-server.ts';
 import { copyConfiguration } from '../../support/files.ts';
@@ -19,19 +16,8 @@ async function operator(sandboxOptions: SandboxOptions = {}) {
   const sandbox = await sandboxForTest(sandboxOptions);
   const configuration = await copyConfiguration();
   const under = await workerOn(sandbox, { configuration });
-  const log = createLogger({ level: 'silent' });
-  const { queue, pipeline, journal, worker } = under;
-  const replay = createReplay({
-    queue,
-    pipeline,
-    entryLimits: under.bus,
-    takeAgain: (events) => worker.takeAgain(events),
-    log,
-  });
-  const server = await startTestServer([
-    ...deadLetterRoutes({ queue, replay, journal }),
-    ...workerRoutes(worker),
-  ]);
+  const { pipeline, routes, worker } = under;
+  const server = await startTestServer(routes);
   onTestFinished(() => server[Symbol.asyncDispose]());
   worker.start();
   await until(() => expect(under.health.ready).toBe(true));
