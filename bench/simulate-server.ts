@@ -2,41 +2,29 @@
 // without anything else and with the bare pipeline function, in a process of its own. Over IPC: `port`, then on `cpu` the process' CPU time in microseconds, on
 // `pipeline` the time of the bare pipeline function in microseconds.
 import { randomUUID } from 'node:crypto';
-import { entryLimits } from '../src/aws/event-bridge.ts';
-import { openPipeline } from '../src/events/pipeline/live-pipeline.ts';
 import { createSampleEvent } from '../src/events/pipeline/sample-event.ts';
-import { openSchemaFile } from '../src/events/pipeline/schema-file.ts';
-import { createSimulator } from '../src/events/simulation/simulator.ts';
 import { createSimulationTally } from '../src/events/simulation/tally.ts';
 import type { Role, Route } from '../src/http/route.ts';
-import { simulateRoute } from '../src/http/routes/simulate/simulate-route.ts';
 import { createHttpServer } from '../src/http/server.ts';
-import { createHealth } from '../src/lib/health/health.ts';
 import { createLogger } from '../src/lib/logger.ts';
-import { createMetricsRegistry } from '../src/lib/metrics.ts';
+import { createReleasers } from '../src/lib/releasers.ts';
+import { loadConfig } from '../src/settings/load-config.ts';
+import { openSimulation } from '../src/wiring/events.ts';
+import { createShared } from '../src/wiring/shared.ts';
 
 const PIPELINE_RUNS = 20_000;
 const EVENT_ID = '0196f0a0-1111-7222-8333-944444444444';
 
 const log = createLogger({ level: 'silent' });
-const registry = createMetricsRegistry();
-const limits = { timeoutMs: 1000, maxDepth: 200, maxSequence: 10_000 };
-const schema = await openSchemaFile({ path: 'config/event-schema.json', mode: 'enforce', log });
-const pipeline = await openPipeline({
-  filterFile: 'config/event-filter.json',
-  expressionFile: 'config/event-transform.jsonata',
-  limits,
-  schema,
-  log,
-});
-const simulator = createSimulator({
-  pipeline,
-  entryLimits: entryLimits(262_144),
-  expressionLimits: limits,
-  overrides: { timeoutMs: 1000, memoryBytes: 67_108_864 },
-  registry,
-});
-const simulated = simulateRoute({ simulator, overridesAllowed: () => false, maxLineBytes: 65_536 });
+const shared = createShared(
+  loadConfig({
+    GENESYS_CLIENT_ID: 'nobody',
+    GENESYS_CLIENT_SECRET: 'asks',
+    WORKER_ENABLED: 'false',
+  }),
+  { log, releasers: createReleasers() },
+);
+const { pipeline, simulator, route: simulated } = await openSimulation(shared);
 const sample = await simulator.run(simulator.sampleEvent({}));
 const tally = createSimulationTally();
 tally.add(sample);
@@ -76,9 +64,9 @@ const server = createHttpServer({
     schemes: [],
     authenticate: async () => ({ roles: new Set<Role>(['simulate']) }),
   },
-  health: createHealth(),
+  health: shared.health,
   log,
-  registry,
+  registry: shared.registry,
   about: { name: 'bench', version: '0' },
   status: () => ({}),
   logLevel: { get: () => 'silent', set: () => undefined },

@@ -11,7 +11,7 @@ import { openSchemaFile } from '../events/pipeline/schema-file.ts';
 import { startRegistrySchema } from '../events/pipeline/schema-in-registry.ts';
 import { type EventSchemaSource, noSchema } from '../events/pipeline/schema-source.ts';
 import type { SchemaRegistry } from '../events/ports.ts';
-import { createSimulator } from '../events/simulation/simulator.ts';
+import { createSimulator, type SimulatorOptions } from '../events/simulation/simulator.ts';
 import { createMetricsSender } from '../events/telemetry/metrics-sender.ts';
 import { startPipelineReport } from '../events/telemetry/pipeline-report.ts';
 import {
@@ -39,20 +39,17 @@ export interface EventsOverrides {
   readonly credentials?: AwsCredentialsOptions | undefined;
 }
 
+/** As {@link EventsOverrides}. */
+export type SimulationOverrides = Partial<SimulatorOptions['overrides']>;
+
 /** Genesys events to the bus, and the simulation of it. */
 export async function openEvents(
   shared: Shared,
   client: GenesysClient,
   overrides: EventsOverrides = {},
 ) {
-  const { config, log, releasers } = shared;
-  const aws = awsConnections(config, log, overrides.credentials);
-  const schema = await openSchema(shared, () => {
-    const registryClient = createSchemaRegistry(aws.schemas);
-    releasers.push('schema registry', () => registryClient.close());
-    return registryClient;
-  });
-  const { pipeline, simulator, route } = await openSimulation(shared, schema);
+  const aws = awsConnections(shared.config, shared.log, overrides.credentials);
+  const { pipeline, route } = await openSimulation(shared, aws);
   const stats = createPipelineStats();
   const delivery = openDelivery(shared, { client, aws, pipeline, stats, overrides });
   return {
@@ -61,7 +58,6 @@ export async function openEvents(
     status: () =>
       delivery?.worker.status() ?? { worker: { state: 'off' }, pipeline: summarize(stats) },
     pipeline,
-    simulator,
     stats,
     delivery,
   };
@@ -168,10 +164,17 @@ function startMetrics(
 }
 
 /** The pipeline of the configuration files, and the route that tries it. */
-async function openSimulation(
-  { config, log, health, registry, limits, releasers }: Shared,
-  schema: EventSchemaSource,
+export async function openSimulation(
+  shared: Shared,
+  aws = awsConnections(shared.config, shared.log),
+  overrides: SimulationOverrides = {},
 ) {
+  const { config, log, health, registry, limits, releasers } = shared;
+  const schema = await openSchema(shared, () => {
+    const registryClient = createSchemaRegistry(aws.schemas);
+    releasers.push('schema registry', () => registryClient.close());
+    return registryClient;
+  });
   const pipeline = await openPipeline({
     filterFile: config.EVENT_FILTER_FILE,
     expressionFile: config.EVENT_EXPRESSION_FILE,
@@ -189,6 +192,7 @@ async function openSimulation(
     overrides: {
       timeoutMs: config.SIMULATE_TIMEOUT_MS,
       memoryBytes: config.SIMULATE_MEMORY_BYTES,
+      ...overrides,
     },
     registry,
   });

@@ -1,19 +1,14 @@
 import { onTestFinished } from 'vitest';
-import { openPipeline } from '../../../../src/events/pipeline/live-pipeline.ts';
-import { openSchemaFile } from '../../../../src/events/pipeline/schema-file.ts';
-import { type EventSchemaSource, noSchema } from '../../../../src/events/pipeline/schema-source.ts';
-import {
-  createSimulator,
-  type SimulatorOptions,
-} from '../../../../src/events/simulation/simulator.ts';
-import { simulateRoute } from '../../../../src/http/routes/simulate/simulate-route.ts';
 import { createLogger } from '../../../../src/lib/logger.ts';
-import { createMetricsRegistry } from '../../../../src/lib/metrics.ts';
+import { createReleasers } from '../../../../src/lib/releasers.ts';
+import { loadConfig } from '../../../../src/settings/load-config.ts';
+import { openSimulation, type SimulationOverrides } from '../../../../src/wiring/events.ts';
+import { createShared } from '../../../../src/wiring/shared.ts';
 import { startTestServer } from '../../../http/support/test-server.ts';
-import { copyConfiguration, limits } from '../../../support/files.ts';
+import { copyConfiguration } from '../../../support/files.ts';
 
 export interface SimulateServerOptions {
-  readonly overrides?: Partial<SimulatorOptions['overrides']>;
+  readonly overrides?: SimulationOverrides;
   readonly overridesAllowed?: boolean;
   /** `missing`: a registry that never answered. */
   readonly schema?: 'file' | 'missing';
@@ -22,32 +17,35 @@ export interface SimulateServerOptions {
   readonly jsonDepth?: number;
 }
 
-/** The real route over the real pipeline on a free port. */
+/** The real route over the real pipeline, wired as in the app, on a free port. */
 export async function startSimulateServer(options: SimulateServerOptions = {}) {
   const files = await copyConfiguration();
-  const log = createLogger({ level: 'silent' });
-  const missing: EventSchemaSource = { ...noSchema(), mode: 'enforce' };
-  const schema =
-    options.schema === 'missing'
-      ? missing
-      : await openSchemaFile({ path: files.schemaFile, mode: 'enforce', log });
-  const pipeline = await openPipeline({ ...files, limits, schema, log });
-  const registry = createMetricsRegistry();
-  const simulator = createSimulator({
-    pipeline,
-    entryLimits: {
-      bytesOf: ({ detail }) => 100 + Buffer.byteLength(detail),
-      maxBytes: options.maxBytes ?? 262_144,
+  const releasers = createReleasers();
+  const shared = createShared(
+    {
+      ...loadConfig({
+        GENESYS_CLIENT_ID: 'nobody',
+        GENESYS_CLIENT_SECRET: 'asks',
+        WORKER_ENABLED: 'false',
+        EVENT_FILTER_FILE: files.filterFile,
+        EVENT_EXPRESSION_FILE: files.expressionFile,
+        EVENT_SCHEMA_FILE: files.schemaFile,
+        ...(options.schema === 'missing' && {
+          EVENT_SCHEMA_REGISTRY: 'missing',
+          EVENT_SCHEMA_NAME: 'missing',
+          AWS_ENDPOINT_URL_SCHEMAS: 'http://127.0.0.1:1',
+        }),
+        SIMULATE_OVERRIDES: String(options.overridesAllowed ?? true),
+        SIMULATE_TIMEOUT_MS: '5000',
+        SIMULATE_MEMORY_BYTES: String(64 * 1_048_576),
+        HTTP_LINE_LIMIT_BYTES: '100000',
+      }),
+      // The size of a whole call: one byte more than its largest entry may have.
+      EVENTBUS_MAX_BATCH_BYTES: (options.maxBytes ?? 262_144) + 1,
     },
-    expressionLimits: limits,
-    overrides: { timeoutMs: 5000, memoryBytes: 64 * 1_048_576, ...options.overrides },
-    registry,
-  });
-  const route = simulateRoute({
-    simulator,
-    overridesAllowed: () => options.overridesAllowed ?? true,
-    maxLineBytes: 100_000,
-  });
+    { log: createLogger({ level: 'silent' }), releasers },
+  );
+  const { pipeline, simulator, route } = await openSimulation(shared, undefined, options.overrides);
   const server = await startTestServer([route], {
     limits: {
       bodyBytes: options.bodyBytes ?? 1_000_000,
@@ -59,7 +57,7 @@ export async function startSimulateServer(options: SimulateServerOptions = {}) {
   onTestFinished(async () => {
     await simulator.stop();
     await server[Symbol.asyncDispose]();
-    await pipeline.stop();
+    await releasers.release();
   });
 
   const send = async (body: unknown, signal?: AbortSignal) =>
@@ -77,7 +75,7 @@ export async function startSimulateServer(options: SimulateServerOptions = {}) {
     ...files,
     url: `${server.url}/simulate`,
     simulator,
-    registry,
+    registry: shared.registry,
     pipeline,
     send,
     simulate: async (body?: unknown) => {
