@@ -6,8 +6,8 @@ import type { LiveFile } from '../../lib/files/live-file.ts';
 import type { Health } from '../../lib/health/health.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { SchemaMode } from './event-schema.ts';
-import { compileFilter, type EventFilter } from './filter.ts';
-import { createPipeline, type Pipeline, type Replaceable } from './pipeline.ts';
+import { compileFilter } from './filter.ts';
+import { createPipeline, type Pipeline } from './pipeline.ts';
 import { runFilterExamples, runTransformExamples } from './pipeline-examples.ts';
 import { createSampleEvent } from './sample-event.ts';
 import type { EventSchemaSource, SchemaDefinition } from './schema-source.ts';
@@ -46,41 +46,36 @@ export interface LivePipeline extends Pipeline {
   stop(): Promise<void>;
 }
 
-interface Source<T> {
-  readonly text: string;
-  readonly stage: T;
-}
-
 /** @throws ConfigError when a file is unusable at start; later the last good version stays. */
 export async function openPipeline(options: LivePipelineOptions): Promise<LivePipeline> {
   const { limits, schema } = options;
   const shared = { log: options.log, pollMs: options.pollMs };
   // Not required: while an edit is broken the last good version works.
   const reporter = (name: string) => options.health?.dependency(name, { required: false });
-  const filterFile = await openConfigFile<Source<EventFilter>>(
+  const filterFile = await openConfigFile(
     {
       ...shared,
       setting: 'EVENT_FILTER_FILE',
       code: 'invalid_filter',
       reporter: reporter('event-filter-file'),
       path: options.filterFile,
-      parse: (text) => ({ text, stage: compileFilter(parseJson(text, 'invalid_filter')) }),
+      parse: (text) => compileFilter(parseJson(text, 'invalid_filter')),
     },
-    options.holdToExamples ? ({ stage }, text) => runFilterExamples(stage, text) : undefined,
+    options.holdToExamples ? runFilterExamples : undefined,
   );
-  let expressionFile: LiveFile<Source<Transform>>;
+  let expressionFile: LiveFile<Transform>;
   try {
-    expressionFile = await openConfigFile<Source<Transform>>(
+    expressionFile = await openConfigFile(
       {
         ...shared,
         setting: 'EVENT_EXPRESSION_FILE',
         code: 'invalid_expression',
         reporter: reporter('event-expression-file'),
         path: options.expressionFile,
-        parse: async (text) => ({ text, stage: await compileSafeTransform(text, limits) }),
+        parse: (text) => compileSafeTransform(text, limits),
       },
       options.holdToExamples
-        ? ({ stage }, text) => runTransformExamples(stage, schema.current, text)
+        ? (transform, text) => runTransformExamples(transform, schema.current, text)
         : undefined,
     );
   } catch (error) {
@@ -88,21 +83,17 @@ export async function openPipeline(options: LivePipelineOptions): Promise<LivePi
     throw error;
   }
 
-  const pipeline = createPipeline({
-    filter: stageOf(filterFile),
-    transform: stageOf(expressionFile),
-    schema,
-  });
+  const pipeline = createPipeline({ filter: filterFile, transform: expressionFile, schema });
   return {
     get versions() {
       return pipeline.versions;
     },
-    filter: (event) => pipeline.filter(event),
-    process: (event, eventId, timings) => pipeline.process(event, eventId, timings),
+    filter: pipeline.filter,
+    process: pipeline.process,
     get sources() {
       return {
-        filter: filterFile.current.text,
-        expression: expressionFile.current.text,
+        filter: filterFile.text,
+        expression: expressionFile.text,
         schema: schema.current,
         mode: schema.mode,
       };
@@ -141,15 +132,4 @@ export async function compileSafeTransform(
     });
   }
   return transform;
-}
-
-function stageOf<T>(file: LiveFile<Source<T>>): Replaceable<T> {
-  return {
-    get current() {
-      return file.current.stage;
-    },
-    get version() {
-      return file.version;
-    },
-  };
 }

@@ -4,7 +4,7 @@ import { tooLarge } from '../entry-size.ts';
 import { eventIdOf, keyOfEvent } from '../event-id.ts';
 import type { SchemaMode } from '../pipeline/event-schema.ts';
 import type { FilterVerdict } from '../pipeline/filter.ts';
-import type { Pipeline, PipelineIssue, Processed, StageTimings } from '../pipeline/pipeline.ts';
+import type { Pipeline, PipelineIssue, Processed } from '../pipeline/pipeline.ts';
 import type { EntryLimits } from '../ports.ts';
 
 /**
@@ -70,9 +70,9 @@ export interface Simulation {
 /** What the stages said about one event: plain data, so that another process can find it out. */
 export interface StageResults {
   readonly versions: Pipeline['versions'];
-  readonly filterMs: number;
   readonly verdict: FilterVerdict;
-  readonly timings: StageTimings;
+  /** 0 for a stage that was not reached. */
+  readonly ms: { readonly filter: number; readonly transform: number; readonly validate: number };
   /** `undefined` when the filter did not let it pass. */
   readonly processed: Processed | undefined;
 }
@@ -87,13 +87,16 @@ export async function runStages(
   event: Readonly<Record<string, unknown>>,
 ): Promise<StageResults> {
   const { versions } = pipeline;
-  const timings: StageTimings = {};
   const startedMs = performance.now();
   const verdict = pipeline.filter(event);
-  const filterMs = performance.now() - startedMs;
+  const ms = { filter: performance.now() - startedMs, transform: 0, validate: 0 };
   const eventId = eventIdOf(keyOfEvent(event));
-  const processed = verdict.matched ? await pipeline.process(event, eventId, timings) : undefined;
-  return { versions, filterMs, verdict, timings, processed };
+  const processed = verdict.matched
+    ? await pipeline.process(event, eventId, (stage, stageMs) => {
+        ms[stage] = stageMs;
+      })
+    : undefined;
+  return { versions, ms, verdict, processed };
 }
 
 /** Simulates one event; anything that is no object ends as in the stream: as a dead letter. */
@@ -131,10 +134,9 @@ export function toSimulation(
   results: StageResults,
   context: SimulationContext,
 ): Simulation {
-  const { verdict, processed, versions, timings } = results;
+  const { verdict, processed, versions, ms } = results;
   const trace: TraceStep[] = [];
-  const { transformMs = 0, validateMs = 0 } = timings;
-  const latencyMs = rounded(results.filterMs + transformMs + validateMs);
+  const latencyMs = rounded(ms.filter + ms.transform + ms.validate);
   const facts = { originalEvent, latencyMs, errors: [], warnings: [], trace };
 
   const long = longNumbersOf(originalEvent, MAX_SHOWN);
@@ -145,7 +147,7 @@ export function toSimulation(
   trace.push({
     stage: 'filter',
     ok: verdict.matched,
-    ms: rounded(results.filterMs),
+    ms: rounded(ms.filter),
     version: versions.filter,
     ...(verdict.matched ? { rule: verdict.rule } : { reason: verdict.reason }),
   });
@@ -165,7 +167,7 @@ export function toSimulation(
     trace.push({
       stage: 'transform',
       ok: isTransformed,
-      ms: rounded(transformMs),
+      ms: rounded(ms.transform),
       version: versions.expression,
       output: processed.transformed,
       issues: processed.ok || isTransformed ? [] : processed.issues,
@@ -177,7 +179,7 @@ export function toSimulation(
   trace.push({
     stage: 'validate',
     ok: !isInvalid,
-    ms: rounded(validateMs),
+    ms: rounded(ms.validate),
     version: versions.schema,
     mode: context.mode,
     issues: processed.ok ? processed.warnings : isInvalid ? processed.issues : [],

@@ -26,6 +26,8 @@ export interface LiveFileOptions<T> {
  */
 export interface LiveFile<T> {
   readonly current: T;
+  /** The text in use. */
+  readonly text: string;
   /** First 12 hex digits of the SHA-256 of the text in use. */
   readonly version: string;
   readonly lastError: Error | undefined;
@@ -38,13 +40,13 @@ export interface LiveFile<T> {
 export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<LiveFile<T>> {
   const { path, log, reporter, pollMs = 1000 } = options;
 
-  async function load(): Promise<{ value: T; version: string }> {
+  async function load(): Promise<{ value: T; text: string; version: string }> {
     const text = await readText(path);
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12);
-    return { value: await options.parse(text, version), version };
+    return { value: await options.parse(text, version), text, version };
   }
 
-  let { value, version } = await load();
+  let { value, text, version } = await load();
   let lastError: Error | undefined;
   let failedText: string | undefined;
   let stopped = false;
@@ -60,7 +62,7 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
       failedText = undefined;
       reporter?.up(`version ${next.version}`);
       if (next.version === version) return false;
-      ({ value, version } = next);
+      ({ value, text, version } = next);
       log.info({ file: path, version }, 'Configuration file reloaded');
       options.onChange?.(value);
       return true;
@@ -93,6 +95,9 @@ export async function openLiveFile<T>(options: LiveFileOptions<T>): Promise<Live
   return {
     get current() {
       return value;
+    },
+    get text() {
+      return text;
     },
     get version() {
       return version;

@@ -106,13 +106,14 @@ describe('the configured pipeline', () => {
     ).toStrictEqual(ids.map((id) => [id, [`/genesys/interactions/i-${id}`]]));
   });
 
-  test('timings are filled in when asked for', async () => {
-    const timings = {};
-    await pipelineOf().process(eventOf(), eventId, timings);
-    expect(timings).toStrictEqual({
-      transformMs: expect.any(Number) as number,
-      validateMs: expect.any(Number) as number,
-    });
+  test('whoever asks is told how long each stage took', async () => {
+    const stages: unknown[] = [];
+    const note = (stage: string, ms: number) => void stages.push([stage, ms]);
+    await pipelineOf().process(eventOf(), eventId, note);
+    expect(stages).toStrictEqual([
+      ['transform', expect.any(Number)],
+      ['validate', expect.any(Number)],
+    ]);
   });
 });
 
