@@ -1,4 +1,4 @@
-/** What `npm start` tells a newcomer when it runs against the sandbox: what, where, how to stop. */
+/** What `npm start` prints for a newcomer when it runs against the sandbox: what, where, how to stop. */
 export function banner(addresses: {
   readonly servicePort: number;
   /** Without a slash at the end. */

@@ -11,7 +11,7 @@ import type { DeadLetter, DeadLetterQueue } from '../ports.ts';
 export interface DeadLetterSenderOptions {
   readonly journal: Journal;
   readonly queue: Pick<DeadLetterQueue, 'send' | 'check'>;
-  /** Of the dependency `queue`. */
+  /** Reports the dependency `queue`. */
   readonly availability: Availability;
   readonly log: Logger;
   /** The queue has these: they leave the journal. */

@@ -7,7 +7,7 @@ import { judgeLetter } from './judge-letter.ts';
 
 export interface ReplayOptions {
   readonly queue: DeadLetterQueue;
-  /** Today's. */
+  /** In use now, not the one that made the letters. */
   readonly pipeline: Pipeline;
   readonly entryLimits: EntryLimits;
   /** Commits events to the journal; from then on they are as safe as any other. */

@@ -9,7 +9,7 @@ import type { Journal, NewEvent } from './journal.ts';
 
 export interface GroupCommitOptions {
   readonly journal: Journal;
-  /** Of the dependency `journal`. */
+  /** Reports the dependency `journal`. */
   readonly availability: Availability;
   readonly stats: PipelineStats;
   /** Between two tries while the disk refuses, in milliseconds. */

@@ -7,7 +7,7 @@ const LATEST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
 const DAY_MS = 86_400_000;
 
-/** The forms of `parseEventTime`, in words for people. */
+/** The forms of `parseEventTime` as a sentence part for messages. */
 export const EVENT_TIME_RULE =
   'must be a time of RFC 3339 such as 2026-03-01T12:00:00.123Z, or whole milliseconds since 1970, within the years 1 to 9999';
 

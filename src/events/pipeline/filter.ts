@@ -44,7 +44,7 @@ type Scalar = string | number | boolean | null;
 
 interface Condition {
   holds(event: unknown): boolean;
-  /** Why it does not hold, for people; only asked for when it does not. */
+  /** Why it does not hold, as a sentence; only asked for when it does not. */
   why(event: unknown): string;
 }
 

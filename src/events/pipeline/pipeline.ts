@@ -32,7 +32,7 @@ export type Processed =
       readonly exceeded?: Exceeded;
     };
 
-/** Told how long a stage of one event took, in milliseconds. */
+/** Called with the time that a stage of one event took, in milliseconds. */
 export type OnStage = (stage: 'transform' | 'validate', ms: number) => void;
 
 /** Filter, transform and validate: what the worker, `/simulate`, the tests and the benchmarks run. */

@@ -116,7 +116,7 @@ function extensionKeywords(value: unknown, found = new Set<string>()): Set<strin
   return found;
 }
 
-/** Ajv's own flag is `u`, which linear patterns always are; it tells patterns apart by their text. */
+/** Ajv's own flag is `u`, which linear patterns always are; it distinguishes patterns by their text. */
 function linearRegExp(pattern: string, flags: string) {
   const regex = compileLinearRegex(pattern, flags.replace('u', ''));
   return { test: regex.test, toString: () => `/${pattern}/${flags}` };

@@ -6,7 +6,7 @@ import type { EventBus } from '../ports.ts';
 
 export interface BusGateOptions {
   readonly bus: Pick<EventBus, 'check'>;
-  /** Of the dependency `bus`. */
+  /** Reports the dependency `bus`. */
   readonly availability: Availability;
   /** Bounds of the back-off between two probes, in milliseconds. */
   readonly retry: { readonly baseMs: number; readonly capMs: number };
@@ -105,7 +105,7 @@ export function createBusGate(options: BusGateOptions): BusGate {
         } catch (error) {
           signal.throwIfAborted();
           const passing = error instanceof BridgeError && error.kind === 'retry';
-          // While open, the calls that publish tell best whether the bus is away.
+          // While open, the calls that publish show best whether the bus is away.
           if (open && passing) continue;
           failures += 1;
           if (error instanceof UpstreamError) noteRest(error.retryAfterMs ?? 0);

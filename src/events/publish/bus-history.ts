@@ -1,6 +1,6 @@
 import type { PendingEvent } from './pending-event.ts';
 
-/** When calls to the bus last succeeded and failed; tells an outage from an event that makes calls fail. */
+/** When calls to the bus last succeeded and failed; distinguishes an outage from an event that makes calls fail. */
 export interface BusHistory {
   /** `performance.now()` of the last call in which at least one entry was accepted. */
   readonly acceptedMs: number;

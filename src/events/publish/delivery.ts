@@ -43,7 +43,7 @@ export interface DeliveryOptions {
   readonly signal: AbortSignal;
 }
 
-/** Sends one batch and sees to its entries; whether the bus took any, or only entries were to blame. */
+/** Sends one batch and settles its entries; whether the bus took any, or only entries were to blame. */
 export type Deliver = (batch: readonly PendingEvent[]) => Promise<boolean>;
 
 export function createDelivery(options: DeliveryOptions): Deliver {

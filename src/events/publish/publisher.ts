@@ -14,7 +14,7 @@ import { createPublishQueue } from './publish-queue.ts';
 export interface PublisherOptions
   extends Pick<DeliveryOptions, 'retry' | 'onAccepted' | 'onRefused' | 'stats' | 'random'> {
   readonly bus: EventBus;
-  /** Of the dependency `bus`. */
+  /** Reports the dependency `bus`. */
   readonly availability: Availability;
   /** How long an event waits for others to fill its batch, in milliseconds. */
   readonly lingerMs: number;

@@ -11,7 +11,7 @@ import { type Simulation, simulate, toSimulation, unreadable } from './simulate.
 import { createSimulationTally, type SimulationCounts } from './tally.ts';
 
 export interface SimulatorOptions {
-  /** The worker's own. */
+  /** The one that the worker uses. */
   readonly pipeline: LivePipeline;
   /** How the bus measures an entry. There is nothing here with which one could send. */
   readonly entryLimits: EntryLimits;

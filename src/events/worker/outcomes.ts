@@ -16,7 +16,7 @@ export interface OutcomesOptions {
   readonly log: Logger;
 }
 
-/** The end of a taken event: counted, and told to where the event came from. */
+/** The end of a taken event: counted, and handed to the supply. */
 export interface Outcomes {
   /** The bus has these. */
   readonly accepted: (events: readonly TakenEvent[]) => void;

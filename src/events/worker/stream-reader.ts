@@ -5,7 +5,7 @@ import type { EventSource, StreamItem } from '../ports.ts';
 
 export interface StreamReaderOptions {
   readonly source: EventSource;
-  /** Of the dependency `stream`. */
+  /** Reports the dependency `stream`. */
   readonly availability: Availability;
   /** Use this subscription and never create one. */
   readonly subscriptionId?: string | undefined;

@@ -20,7 +20,7 @@ export interface SandboxEventBridgeOptions {
   /** Names, and ARNs of other accounts' buses whose policy lets this account put events. */
   readonly buses: Iterable<string>;
   readonly events: Recent<CloudEvent>;
-  /** Told of each accepted event, with its parsed detail. */
+  /** Called with each accepted event, with its parsed detail. */
   readonly onAccepted: (event: CloudEvent, detail: JsonObject) => void;
 }
 

@@ -287,7 +287,7 @@ describe('replaying', () => {
     expect(letters()).toBe(12);
   });
 
-  test('tells when the queue is missing', async () => {
+  test('reports a missing queue', async () => {
     const { sandbox, get, post } = await operator();
     sandbox.cloud.deleteQueue('interaction-bridge-dead-letters');
     expect((await get('/dead-letters')).status).toBe(502);

@@ -99,7 +99,7 @@ describe('what is written', () => {
     expect(openJournal(path).recall('subscription')).toBe('two');
   });
 
-  test('tells how old the oldest event is', async () => {
+  test('knows the age of the oldest event', async () => {
     const path = await freshPath();
     const journal = createJournal({ path, ...LIMITS, now: () => 5000 });
     onTestFinished(() => journal.close());

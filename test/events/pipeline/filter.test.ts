@@ -120,7 +120,7 @@ describe('the rule language', () => {
     expect(filter.verdict({ a: 1 })).toStrictEqual({ matched: true, rule: 'all' });
   });
 
-  test('all problems of a filter are told at once, with their place', () => {
+  test('all problems of a filter are reported at once, with their place', () => {
     expect(
       problemsOf({
         all: [{ path: 'a' }, 'text', { path: 'a', equals: {} }],

@@ -106,7 +106,7 @@ describe('the configured pipeline', () => {
     ).toStrictEqual(ids.map((id) => [id, [`/genesys/interactions/i-${id}`]]));
   });
 
-  test('whoever asks is told how long each stage took', async () => {
+  test('the time of each stage is reported on request', async () => {
     const stages: unknown[] = [];
     const note = (stage: string, ms: number) => void stages.push([stage, ms]);
     await pipelineOf().process(eventOf(), eventId, note);
@@ -118,7 +118,7 @@ describe('the configured pipeline', () => {
 });
 
 describe('rejected events', () => {
-  test('a broken schema is told with path and keyword', async () => {
+  test('a broken schema is reported with path and keyword', async () => {
     const event = eventOf({ createdTime: 'yesterday', payload: { priority: 'high' } });
     expect(await pipelineOf().process(event, eventId)).toMatchObject({
       ok: false,

@@ -90,7 +90,7 @@ test.each(['https://example.com/dialect', 'http://json-schema.org/draft-03/schem
   },
 );
 
-test('an unknown format is told with the known ones', () => {
+test('an unknown format is reported with the known ones', () => {
   expect(() => compileEventSchema({ format: 'date-tme' })).toThrow('is "date-time" meant?');
   expect(() => compileEventSchema({ format: 'colour' })).toThrow(/known are .*idn-email.*uuid/);
 });

@@ -93,7 +93,7 @@ describe('one event', () => {
     expect(body['trace']).toMatchObject([{ rule: 'priority-queue' }, {}, {}, {}]);
   });
 
-  test('that the filter leaves out is simulated, and told why', async () => {
+  test('that the filter leaves out is simulated, with the reason', async () => {
     const { simulate } = await startSimulateServer();
     const { status, body } = await simulate({ priority: 'low', queue: 'Sales' });
     expect(status).toBe(200);

@@ -185,7 +185,7 @@ describe('metrics for CloudWatch', () => {
   });
 });
 
-test('Prometheus tells the same numbers as the status', async () => {
+test('Prometheus gets the same numbers as the status', async () => {
   const sandbox = await sandboxForTest();
   const { worker, registry, stats, health } = await workerOn(sandbox);
   worker.start();
