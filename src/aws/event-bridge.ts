@@ -31,6 +31,7 @@ const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
   ['RedactionFailure', rejected('eventbridge_redaction_failure', 'bus')],
 ]);
 const PASSING = passing('eventbridge_unavailable', false);
+const RESERVED = rejected('eventbridge_source_reserved', 'entry');
 
 const UNSEEN =
   'events:DescribeEventBus is not granted for this bus (that of another account never grants it): only publishing shows whether it is there';
@@ -97,7 +98,7 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
           },
         );
       }
-      return results.map(outcomeOf);
+      return results.map((result, index) => outcomeOf(result, entries[index]));
     },
 
     async check(signal) {
@@ -141,14 +142,21 @@ function entryBytes(entry: BusEntry): number {
   return bytes;
 }
 
-function outcomeOf(result: PutEventsResultEntry): PutOutcome {
+function outcomeOf(result: PutEventsResultEntry, entry: BusEntry | undefined): PutOutcome {
   const { EventId, ErrorCode, ErrorMessage } = result;
   if (ErrorCode === undefined && EventId !== undefined) {
     return { accepted: true };
   }
-  const refusal = REFUSALS.get(ErrorCode ?? '') ?? PASSING;
+  const refusal = isReserved(ErrorCode, entry)
+    ? RESERVED
+    : (REFUSALS.get(ErrorCode ?? '') ?? PASSING);
   const text = `${ErrorCode ?? 'No EventId'}: ${ErrorMessage ?? 'no reason given'}`;
   return { accepted: false, ...refusal, message: cutText(text, 1024) };
+}
+
+/** What nobody but AWS may publish: no permission will ever help. */
+function isReserved(code: string | undefined, entry: BusEntry | undefined): boolean {
+  return code === 'NotAuthorizedForSourceException' && entry?.source.startsWith('aws.') === true;
 }
 
 function passing(code: string, throttled: boolean): Refusal {

@@ -114,6 +114,20 @@ describe('put', () => {
     ]);
   });
 
+  test('a source that AWS keeps for itself is refused for good, one that is barred for us is not', async () => {
+    const code = 'NotAuthorizedForSourceException';
+    sandbox.faults.add({
+      target: 'aws.events.PutEvents',
+      entryFailures: { ids: ['barred'], code },
+    });
+    const entries = [entry({ source: 'aws.ours' }), entry({ source: 'barred' }), entry()];
+    expect(await busOn(sandbox.url).put(entries)).toMatchObject([
+      { code: 'eventbridge_source_reserved', kind: 'reject', fault: 'entry' },
+      { code: 'eventbridge_access_denied', kind: 'systemic' },
+      { accepted: true },
+    ]);
+  });
+
   const cases: [string, Omit<FaultRule, 'target'>, string, string][] = [
     ['a throttled call', { status: 400, code: 'ThrottlingException' }, 'throttled', 'retry'],
     ['429', { status: 429, code: 'Whatever' }, 'throttled', 'retry'],

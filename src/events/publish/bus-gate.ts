@@ -17,6 +17,8 @@ export interface BusGateOptions {
   /** Sends one batch while the gate is closed; whether the bus took any of it, or nothing waits. */
   readonly probe: () => Promise<boolean>;
   readonly onOpen: () => void;
+  /** The gate closed because the bus barred events, and others may have to be found. */
+  readonly onSeek?: (() => void) | undefined;
   readonly random?: (() => number) | undefined;
   readonly sleep?: Sleep | undefined;
   readonly now?: (() => number) | undefined;
@@ -29,7 +31,10 @@ export interface BusGateOptions {
  */
 export interface BusGate {
   readonly open: boolean;
-  close(error: unknown): void;
+  /** `barred`: it was the events of one call that the bus does not let us publish, and no more. */
+  close(error: unknown, barred?: boolean): void;
+  /** Closed by events that the bus barred: the probes look for one that it takes. */
+  readonly seeking: boolean;
   /**
    * The bus asked for `ms` of rest (`Retry-After`): no call starts before, whatever it carries. A
    * long one closes the gate, so that readiness and the log say why nothing is published.
@@ -43,14 +48,17 @@ export interface BusGate {
 
 /** A shorter rest is no news. */
 const LONG_HOLD_MS = 5000;
+/** Others may be waiting behind those that were barred: two probes are not farther apart. */
+const SEEK_CAP_MS = 5000;
 
 export function createBusGate(options: BusGateOptions): BusGate {
-  const { bus, availability, retry, checkMs = 10_000, probe, onOpen } = options;
+  const { bus, availability, retry, checkMs = 10_000, probe, onOpen, onSeek } = options;
   const { maxHoldMs = 300_000, random, sleep = realSleep, now = () => performance.now() } = options;
   const closed = createWakeup();
   let open = false;
   // A good check is enough at the start; after a refusal a batch has to come through as well.
   let mustProve = false;
+  let seeking = false;
   let heldUntilMs = -Infinity;
 
   const holdMs = () => Math.max(0, heldUntilMs - now());
@@ -59,11 +67,13 @@ export function createBusGate(options: BusGateOptions): BusGate {
     availability.down(error, 'publishing pauses, every event is kept and no retries are used up');
   }
 
-  function close(error: unknown): void {
+  function close(error: unknown, barred = false): void {
     open = false;
     mustProve = true;
+    seeking = barred;
     report(error);
     closed.wake();
+    if (barred) onSeek?.();
   }
 
   function noteRest(ms: number): void {
@@ -75,6 +85,9 @@ export function createBusGate(options: BusGateOptions): BusGate {
       return open;
     },
     close,
+    get seeking() {
+      return seeking;
+    },
     hold(error, ms) {
       noteRest(ms);
       if (open && Math.min(ms, maxHoldMs) >= LONG_HOLD_MS) close(error);
@@ -87,7 +100,9 @@ export function createBusGate(options: BusGateOptions): BusGate {
       for (;;) {
         if (open) await closed.wait(signal, checkMs);
         if (!open && (failures > 0 || mustProve)) {
-          await sleep(fullJitterMs(retry, Math.max(1, failures), random), signal);
+          const capMs = seeking ? Math.min(retry.capMs, SEEK_CAP_MS) : retry.capMs;
+          const backOff = { ...retry, capMs };
+          await sleep(fullJitterMs(backOff, Math.max(1, failures), random), signal);
           while (holdMs() > 0) await sleep(holdMs(), signal);
         }
         try {
@@ -100,6 +115,7 @@ export function createBusGate(options: BusGateOptions): BusGate {
           failures = 0;
           open = true;
           mustProve = false;
+          seeking = false;
           availability.up(doubt);
           if (opening) onOpen();
         } catch (error) {

@@ -3,6 +3,7 @@ import { fullJitterMs } from '../../lib/retry.ts';
 import type { BusEntry, EventBus, PutOutcome, RefusalCause } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
+import type { BarredGroups } from './barred-groups.ts';
 import type { BusGate } from './bus-gate.ts';
 import { createBusHistory } from './bus-history.ts';
 import type { InFlightLimit } from './in-flight-limit.ts';
@@ -27,6 +28,7 @@ export interface DeliveryOptions {
   readonly bus: Pick<EventBus, 'put'>;
   readonly gate: Pick<BusGate, 'open' | 'close' | 'hold'>;
   readonly limit: InFlightLimit;
+  readonly barred: BarredGroups;
   /** Takes what is to be sent again. */
   readonly queue: Pick<PublishQueue, 'delay'>;
   readonly retry: {
@@ -47,7 +49,8 @@ export interface DeliveryOptions {
 export type Deliver = (batch: readonly PendingEvent[]) => Promise<boolean>;
 
 export function createDelivery(options: DeliveryOptions): Deliver {
-  const { bus, gate, limit, queue, retry, stats, onAccepted, onRefused, random, signal } = options;
+  const { bus, gate, limit, queue, barred, retry, stats, random, signal } = options;
+  const { onAccepted, onRefused } = options;
   const history = createBusHistory();
 
   async function deliver(batch: readonly PendingEvent[]): Promise<boolean> {
@@ -66,6 +69,7 @@ export function createDelivery(options: DeliveryOptions): Deliver {
       maxRetries: retry.maxRetries,
       acceptedMs: history.acceptedMs,
       failedMs: history.failedMs,
+      barred: (entry) => barred.find(entry),
     });
     const { entries, failure } = judgement;
     if (entries === 'split') {
@@ -77,11 +81,15 @@ export function createDelivery(options: DeliveryOptions): Deliver {
     if (accepted.length > 0) {
       history.accepted();
       limit.succeeded();
+      barred.passed(accepted);
       onAccepted(accepted.map(({ event }) => event));
     }
     if (accepted.length === batch.length) return true;
     // Where each entry had an answer of its own, a single one may fail again and again.
     const only = answer instanceof Error || batch.length > 1 ? undefined : batch[0];
+    for (const [index, { entry }] of batch.entries()) {
+      noteBarred(entry, entries[index], startedMs);
+    }
     noteBus(judgement, only, startedMs);
     for (const [index, pending] of batch.entries()) settle(pending, entries[index]);
     return failure === undefined;
@@ -101,15 +109,22 @@ export function createDelivery(options: DeliveryOptions): Deliver {
 
   /** Before the entries are settled: what is noted of them is later than what is noted of the bus. */
   function noteBus(
-    { throttled, waitMs, failure }: Judgement,
+    { entries, throttled, waitMs, failure }: Judgement,
     only: PendingEvent | undefined,
     startedMs: number,
   ): void {
     if (throttled) limit.throttled(startedMs);
     if (failure === undefined) return;
     const isOutage = history.failed(only);
-    if (failure.kind === 'systemic' || (isOutage && gate.open)) gate.close(failure);
+    const isBarred = entries !== 'split' && entries.some(isBarring);
+    if (failure.kind === 'systemic' || (isOutage && gate.open)) gate.close(failure, isBarred);
     if (waitMs !== undefined) gate.hold(failure, waitMs);
+  }
+
+  function noteBarred(entry: BusEntry, verdict: Verdict | undefined, startedMs: number): void {
+    if (verdict === undefined || !isBarring(verdict)) return;
+    barred.bar(entry, startedMs);
+    if (verdict.to === 'refuse') barred.condemn(entry);
   }
 
   function settle(pending: PendingEvent, verdict: Verdict | undefined): void {
@@ -129,4 +144,8 @@ export function createDelivery(options: DeliveryOptions): Deliver {
   }
 
   return deliver;
+}
+
+function isBarring(verdict: Verdict): boolean {
+  return verdict.to !== 'accept' && verdict.barred === true;
 }

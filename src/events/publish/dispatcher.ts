@@ -1,14 +1,17 @@
 import { createWakeup } from '../../lib/wakeup.ts';
+import type { BarredGroups } from './barred-groups.ts';
 import type { BusGate } from './bus-gate.ts';
 import type { Deliver } from './delivery.ts';
 import type { InFlightLimit } from './in-flight-limit.ts';
+import type { PendingEvent } from './pending-event.ts';
 import type { PublishQueue } from './publish-queue.ts';
 
 export interface DispatcherOptions {
   readonly queue: PublishQueue;
-  readonly gate: Pick<BusGate, 'open' | 'holdMs'>;
+  readonly gate: Pick<BusGate, 'open' | 'holdMs' | 'seeking'>;
   readonly limit: Pick<InFlightLimit, 'value'>;
   readonly deliver: Deliver;
+  readonly barred: Pick<BarredGroups, 'has'>;
   /** How long an event waits for others to fill its batch, in milliseconds. */
   readonly lingerMs: number;
   /** The queue may have become shorter. */
@@ -33,7 +36,7 @@ export interface Dispatcher {
 }
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { queue, gate, limit, deliver, lingerMs, onSent } = options;
+  const { queue, gate, limit, deliver, barred, lingerMs, onSent } = options;
   const idle = createWakeup();
   let inFlight = 0;
   let paused = false;
@@ -56,14 +59,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         timer = setTimeout(wake, waitMs);
         break;
       }
-      void send();
+      void send(queue.takeBatch());
     }
     onSent();
     if (inFlight === 0) idle.wake();
   }
 
-  async function send(first?: 'new'): Promise<boolean> {
-    const batch = queue.takeBatch(first);
+  async function send(batch: readonly PendingEvent[]): Promise<boolean> {
     inFlight += 1;
     try {
       return await deliver(batch);
@@ -83,7 +85,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async probe() {
       if (paused) return true;
       // Where all that waits is delayed, nothing is proven yet.
-      return queue.size === 0 ? queue.delayed === 0 : send('new');
+      if (queue.size === 0) return queue.delayed === 0;
+      return send(
+        gate.seeking ? queue.takeProbe((entry) => barred.has(entry)) : queue.takeBatch('new'),
+      );
     },
     get inFlight() {
       return inFlight;

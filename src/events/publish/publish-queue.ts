@@ -1,4 +1,6 @@
 import { createFifo } from '../../lib/fifo.ts';
+import type { BusEntry } from '../ports.ts';
+import { groupOf } from './barred-groups.ts';
 import type { PendingEvent } from './pending-event.ts';
 
 export interface PublishQueueOptions {
@@ -18,6 +20,11 @@ export interface PublishQueue {
   delay(event: PendingEvent, delayMs: number): void;
   /** `first`: which go before the others; default `repeated`. */
   takeBatch(first?: 'repeated' | 'new'): PendingEvent[];
+  /**
+   * One of each group, to find one that the bus takes: those first of which `isBarred` does not say
+   * that it took none.
+   */
+  takeProbe(isBarred: (entry: BusEntry) => boolean): PendingEvent[];
   /** Whether the next batch would be full. */
   readonly full: boolean;
   readonly size: number;
@@ -40,6 +47,36 @@ export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
   let delayed = 0;
 
   const size = () => again.size + fresh.size;
+
+  /** Looks at each that waits, and leaves the order as it is. */
+  function sift(takes: (event: PendingEvent) => boolean): void {
+    for (const fifo of [fresh, again]) {
+      for (let left = fifo.size; left > 0; left -= 1) {
+        const event = fifo.shift();
+        if (event === undefined) break;
+        if (takes(event)) bytes -= event.entryBytes;
+        else fifo.push(event);
+      }
+    }
+  }
+
+  function takeBatch(first: 'repeated' | 'new' = 'repeated'): PendingEvent[] {
+    const batch: PendingEvent[] = [];
+    let size = 0;
+    const [one, other] = first === 'new' ? [fresh, again] : [again, fresh];
+    while (batch.length < maxEntries) {
+      const from = one.size > 0 ? one : other;
+      const event = from.peek();
+      if (event === undefined) break;
+      if (batch.length > 0 && (event.alone || size + event.entryBytes > maxBytes)) break;
+      from.shift();
+      batch.push(event);
+      bytes -= event.entryBytes;
+      size += event.entryBytes;
+      if (event.alone) break;
+    }
+    return batch;
+  }
 
   return {
     add(event) {
@@ -69,22 +106,28 @@ export function createPublishQueue(options: PublishQueueOptions): PublishQueue {
         events: [event],
       });
     },
-    takeBatch(first = 'repeated') {
-      const batch: PendingEvent[] = [];
+    takeBatch,
+    takeProbe(isBarred) {
+      const firsts = new Map<string, PendingEvent>();
+      sift((event) => {
+        const group = groupOf(event.entry);
+        if (!event.alone && !firsts.has(group)) firsts.set(group, event);
+        return false;
+      });
+      const probe = new Set<PendingEvent>();
       let size = 0;
-      const [one, other] = first === 'new' ? [fresh, again] : [again, fresh];
-      while (batch.length < maxEntries) {
-        const from = one.size > 0 ? one : other;
-        const event = from.peek();
-        if (event === undefined) break;
-        if (batch.length > 0 && (event.alone || size + event.entryBytes > maxBytes)) break;
-        from.shift();
-        batch.push(event);
-        bytes -= event.entryBytes;
+      const byHope = [...firsts.values()].map((event) => ({
+        event,
+        isBarred: isBarred(event.entry),
+      }));
+      for (const { event } of byHope.toSorted((a, b) => Number(a.isBarred) - Number(b.isBarred))) {
+        if (probe.size === maxEntries || size + event.entryBytes > maxBytes) break;
+        probe.add(event);
         size += event.entryBytes;
-        if (event.alone) break;
       }
-      return batch;
+      if (probe.size === 0) return takeBatch('new');
+      sift((event) => probe.has(event));
+      return [...probe];
     },
     get full() {
       return size() >= maxEntries || bytes >= maxBytes;

@@ -4,6 +4,7 @@ import { createWakeup } from '../../lib/wakeup.ts';
 import { tooLarge } from '../entry-size.ts';
 import type { BusEntry, EventBus } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
+import { createBarredGroups } from './barred-groups.ts';
 import { createBusGate } from './bus-gate.ts';
 import { createDelivery, type DeliveryOptions } from './delivery.ts';
 import { createDispatcher } from './dispatcher.ts';
@@ -29,7 +30,8 @@ export interface PublisherOptions
  * Publishes in full batches with a bounded number of calls in flight. What becomes of a failure:
  * an entry's own passing error is retried and then refused; a refused batch is split until the
  * guilty entry is alone; throttling, time-outs and failing calls use up no retries; an outage or a
- * systemic error closes the gate, and everything waits. A `Retry-After` is for the bus, not for the
+ * systemic error closes the gate, and everything waits. Where the bus bars single sources or types of
+ * event, the others go on, and what is barred is retried and then refused. A `Retry-After` is for the bus, not for the
  * events of that call: no call starts before.
  */
 export interface Publisher {
@@ -59,6 +61,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const { bus, lingerMs, maxInFlight, retry, onRefused, random } = options;
   const aborted = new AbortController();
   const limit = createInFlightLimit(maxInFlight);
+  const barred = createBarredGroups();
   const roomWakeup = createWakeup();
   const queue = createPublishQueue({
     maxEntries: bus.maxEntries,
@@ -73,6 +76,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     maxHoldMs: options.maxHoldMs,
     probe: () => dispatcher.probe(),
     onOpen: () => dispatcher.wake(),
+    onSeek: () => roomWakeup.wake(),
     random,
     sleep: options.sleep,
   });
@@ -80,14 +84,17 @@ export function createPublisher(options: PublisherOptions): Publisher {
     queue,
     gate,
     limit,
-    deliver: createDelivery({ ...options, gate, limit, queue, signal: aborted.signal }),
+    deliver: createDelivery({ ...options, gate, limit, queue, barred, signal: aborted.signal }),
+    barred,
     lingerMs,
     onSent() {
       if (hasRoom()) roomWakeup.wake();
     },
   });
   const highWater = 2 * maxInFlight * bus.maxEntries;
-  const hasRoom = () => dispatcher.draining || queue.size < highWater;
+  // While it seeks, what the bus takes may be behind much that it does not: the worker's window of
+  // events in memory is the bound.
+  const hasRoom = () => dispatcher.draining || gate.seeking || queue.size < highWater;
 
   return {
     add(event, entry) {

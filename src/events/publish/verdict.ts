@@ -1,11 +1,12 @@
 import { BridgeError, UpstreamError } from '../../errors.ts';
-import type { PutOutcome, RefusalCause } from '../ports.ts';
+import type { BusEntry, PutOutcome, RefusalCause } from '../ports.ts';
+import type { BarredGroup } from './barred-groups.ts';
 import type { PendingEvent } from './pending-event.ts';
 
 /** What the verdict on an entry depends on, beside the answer. */
 export type EntryFacts = Pick<
   PendingEvent,
-  'alone' | 'retries' | 'callFailures' | 'lastFailedAtMs'
+  'entry' | 'alone' | 'retries' | 'callFailures' | 'lastFailedAtMs'
 >;
 
 /** What is known of the bus, from before the call. */
@@ -16,6 +17,8 @@ export interface BusFacts {
   readonly maxRetries: number;
   readonly acceptedMs: number;
   readonly failedMs: number;
+  /** What is known of the entry's group. */
+  barred(entry: BusEntry): BarredGroup | undefined;
 }
 
 export type Verdict =
@@ -25,10 +28,13 @@ export type Verdict =
       readonly code: string;
       readonly message: string;
       readonly cause: RefusalCause;
+      readonly barred?: boolean | undefined;
     }
   | {
       readonly to: 'repeat';
       readonly code: string;
+      /** The bus does not let us publish this entry, whatever becomes of others. */
+      readonly barred?: boolean | undefined;
       /** The failure is the entry's own and uses up a retry. */
       readonly own: boolean;
       /** The call's failure counts for the entry, which may be what makes calls fail. */
@@ -111,32 +117,42 @@ function judgeOutcomes(
     if (outcome.accepted) return ACCEPT;
     const { code, kind, message } = outcome;
     if (kind === 'reject') return refuse(code, message, outcome.fault);
+    const barred = kind === 'systemic';
     // What we may not do with others we could; so it is this entry that we may not publish.
-    if (kind === 'systemic' && bus.open && (someAccepted || othersPassed(entry, bus))) {
-      return repeat(entry, outcome, bus, { own: true, suspected: false, alone: entry.alone });
+    if (barred && bus.open && (someAccepted || othersPassed(entry, bus))) {
+      if (bus.barred(entry.entry)?.condemned === true) return refuse(code, message, 'bus', barred);
+      const how = { own: true, suspected: false, alone: entry.alone, barred };
+      return repeat(entry, outcome, bus, how);
     }
     if (waits?.kind !== 'systemic') waits = outcome;
     if (outcome.throttled) throttled = true;
     const own = mayBeOwn && kind === 'retry' && !outcome.throttled;
     const alone = outcome.throttled || !bus.open ? entry.alone : isSuspect(entry);
-    return repeat(entry, outcome, bus, { own, suspected: bus.open && !own, alone });
+    return repeat(entry, outcome, bus, { own, suspected: bus.open && !own, alone, barred });
   });
   const failure =
     someAccepted || waits === undefined ? undefined : new BridgeError(waits.message, waits);
   return { entries, throttled, waitMs: undefined, failure };
 }
 
-function refuse(code: string, message: string, cause: RefusalCause): Verdict {
-  return { to: 'refuse', code, message, cause };
+function refuse(code: string, message: string, cause: RefusalCause, barred?: boolean): Verdict {
+  return { to: 'refuse', code, message, cause, barred };
 }
 
 function repeat(
   entry: EntryFacts,
   { code, message }: Pick<Refused, 'code' | 'message'>,
   bus: BusFacts,
-  how: { readonly own: boolean; readonly suspected: boolean; readonly alone: boolean },
+  how: {
+    readonly own: boolean;
+    readonly suspected: boolean;
+    readonly alone: boolean;
+    readonly barred?: boolean;
+  },
 ): Verdict {
-  if (how.own && entry.retries >= bus.maxRetries) return refuse(code, message, 'retries');
+  if (how.own && entry.retries >= bus.maxRetries) {
+    return refuse(code, message, 'retries', how.barred);
+  }
   const retries = entry.retries + (how.own ? 1 : 0);
   const callFailures = entry.callFailures + (how.suspected ? 1 : 0);
   const failures = bus.open ? Math.max(1, retries, callFailures) : 1;
@@ -149,9 +165,10 @@ function isToBlame({ alone, lastFailedAtMs, callFailures }: EntryFacts, bus: Bus
   return bus.failedMs <= lastFailedAtMs || callFailures >= GUILTY_AFTER;
 }
 
-/** It failed before, and since then others came through. */
-function othersPassed({ lastFailedAtMs }: EntryFacts, bus: BusFacts): boolean {
-  return lastFailedAtMs > 0 && bus.acceptedMs > lastFailedAtMs;
+/** It, or one like it, failed before, and since then others came through. */
+function othersPassed({ entry, lastFailedAtMs }: EntryFacts, bus: BusFacts): boolean {
+  const { sinceMs = Infinity } = bus.barred(entry) ?? {};
+  return (lastFailedAtMs > 0 && bus.acceptedMs > lastFailedAtMs) || bus.acceptedMs > sinceMs;
 }
 
 function isSuspect({ alone, callFailures }: EntryFacts): boolean {

@@ -325,6 +325,79 @@ describe('an outage', () => {
     await until(() => expect(test.bus()).toBe('up'));
   });
 
+  const denied = refused('eventbridge_access_denied', 'systemic');
+  const barring = (state: ReturnType<typeof busInMemory>['state'], prefix = 'barred') => {
+    state.answer = (sent) => sent.map((name) => (name.startsWith(prefix) ? denied : ACCEPTED));
+  };
+
+  test('good events behind more barred ones than fit into the queue are found at once', async () => {
+    const { bus, state } = busInMemory();
+    barring(state);
+    const test = publisherOn(bus, { retry: { maxRetries: 1, baseMs: 20, capMs: 60_000 } });
+    test.add(events(2000, 'barred', 'other'));
+    await until(() => expect(test.bus()).toBe('down'));
+    // The worker hands over more while there is room.
+    expect(test.publisher.room).toBe(true);
+    test.add(events(40));
+    await until(() => expect(test.accepted).toHaveLength(40));
+    await until(() => expect(test.refusals.size).toBe(2000));
+    await until(() => expect(test.bus()).toBe('up'));
+    const calls = state.calls.length;
+    test.add(events(500, 'barred-more', 'other'));
+    await until(() => expect(test.refusals.size).toBe(2500));
+    // Known to be barred: neither a pause nor a retry for each.
+    expect(state.calls.length - calls).toBeLessThan(60);
+    expect(test.bus()).toBe('up');
+  });
+
+  test('a source that was never let in does not pause the bus that took others, even if nothing else comes', async () => {
+    const { bus, state } = busInMemory();
+    barring(state);
+    const test = publisherOn(bus, { retry: { maxRetries: 2, baseMs: 2, capMs: 20 } });
+    test.add(events(20));
+    await until(() => expect(test.accepted).toHaveLength(20));
+    test.add(events(3000, 'barred', 'other'));
+    await until(() => expect(test.refusals.size).toBe(3000));
+    expect(test.lines).toEqual([]);
+    expect(test.bus()).toBe('up');
+  });
+
+  test('a bus that takes nothing any more keeps also what it never took before', async () => {
+    const { bus, state } = busInMemory();
+    const test = publisherOn(bus, { retry: { maxRetries: 0, baseMs: 2, capMs: 20 } });
+    test.add(events(20));
+    await until(() => expect(test.accepted).toHaveLength(20));
+    state.answer = (sent) => sent.map(() => denied);
+    test.add(events(10, 'known'));
+    await until(() => expect(test.bus()).toBe('down'));
+    test.add(events(10, 'stranger', 'other'));
+    const before = state.calls.length;
+    await until(() => expect(state.calls.length).toBeGreaterThan(before + 20));
+    expect(test.refusals.size).toBe(0);
+    state.answer = (sent) => sent.map(() => ACCEPTED);
+    await until(() => expect(test.accepted).toHaveLength(40));
+  });
+
+  test('a source that is let in again is published from then on', async () => {
+    const { bus, state } = busInMemory();
+    barring(state);
+    const test = publisherOn(bus, { retry: { maxRetries: 0, baseMs: 1, capMs: 2 } });
+    test.add([...events(5), ...events(5, 'barred', 'other')]);
+    await until(() => expect(test.refusals.size).toBe(5));
+    state.answer = (sent) => sent.map(() => ACCEPTED);
+    test.add(events(5, 'barred-once', 'other'));
+    await until(() => expect(test.accepted).toHaveLength(10));
+    // Now nothing passes: that is the bus again, and nobody is to blame.
+    state.answer = (sent) => sent.map(() => denied);
+    test.add([...events(30, 'kept'), ...events(30, 'kept-too', 'other')]);
+    await until(() => expect(test.bus()).toBe('down'));
+    const before = state.calls.length;
+    await until(() => expect(state.calls.length).toBeGreaterThan(before + 10));
+    expect(test.refusals.size).toBe(5);
+    state.answer = (sent) => sent.map(() => ACCEPTED);
+    await until(() => expect(test.accepted).toHaveLength(70));
+  });
+
   test('a bus that refuses the only event is down until something comes through', async () => {
     const { bus, state } = busInMemory();
     const test = publisherOn(bus);
@@ -518,6 +591,8 @@ test('whatever the bus answers, each event is accepted or refused once, and refu
         expect(rejected).toBeLessThanOrEqual(count);
         for (const { cause, code, retries } of refusals) {
           if (cause === 'retries') expect(retries).toBe(2);
+          // The group of all of them may be condemned.
+          else if (cause === 'bus') expect(code).toBe('eventbridge_access_denied');
           else expect(['malformed', 'eventbridge_refused']).toContain(code);
           expect(code).not.toBe('eventbridge_throttled');
         }
@@ -526,3 +601,56 @@ test('whatever the bus answers, each event is accepted or refused once, and refu
     { numRuns: 25 },
   );
 }, 60_000);
+
+test('whatever is barred in whatever mix, the good ones come through and the barred ones end as refusals', async () => {
+  const denied = refused('eventbridge_access_denied', 'systemic');
+  const group = fc.record({
+    source: fc.integer({ min: 0, max: 14 }),
+    count: fc.integer({ min: 1, max: 120 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(group, { minLength: 1, maxLength: 12 }),
+      fc.uniqueArray(fc.integer({ min: 0, max: 14 }), { maxLength: 14 }),
+      fc.integer({ min: 0, max: 3 }),
+      fc.integer({ min: 1, max: 8 }),
+      async (groups, barred, maxRetries, maxInFlight) => {
+        const { bus, state } = busInMemory();
+        state.callMs = 0;
+        const isBarred = (name: string) => barred.includes(Number(name.split('-')[0]));
+        state.answer = (sent) => sent.map((name) => (isBarred(name) ? denied : ACCEPTED));
+        const test = publisherOn(bus, {
+          maxInFlight,
+          retry: { maxRetries, baseMs: 2, capMs: 60_000 },
+        });
+        const all = groups.flatMap(({ source, count }, index) =>
+          events(count, `${source}-${index}`, `source-${source}`),
+        );
+        const named = all.map(({ eventId }) => eventId);
+        const good = named.filter((name) => !isBarred(name));
+        const bad = named.filter(isBarred);
+        // As the worker does: while there is room, in order.
+        for (const event of all) {
+          await test.publisher.whenRoom(AbortSignal.timeout(10_000));
+          test.add([event]);
+        }
+        const published = () => test.accepted.filter((name) => !name.endsWith('-later'));
+        await until(() => expect(published()).toHaveLength(good.length));
+        expect(published().sort()).toEqual(good.sort());
+        if (good.length === 0) {
+          // Where the bus takes none at all, it may be the bus: all are kept.
+          expect(test.refusals.size).toBe(0);
+        } else {
+          // Events go on coming; those that are barred wait for one that passes after them.
+          const name = `${good[0]?.split('-')[0]}-later`;
+          const feed = setInterval(() => test.add([takenEvent(name)]), 2);
+          await until(() => expect(test.refusals.size).toBe(bad.length));
+          clearInterval(feed);
+          expect([...test.refusals.keys()].sort()).toEqual(bad.sort());
+        }
+        test.publisher.stop();
+      },
+    ),
+    { numRuns: 40 },
+  );
+}, 120_000);

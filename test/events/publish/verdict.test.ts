@@ -8,12 +8,24 @@ import {
   judge,
   type Verdict,
 } from '../../../src/events/publish/verdict.ts';
-import { ACCEPTED, busFailure, refused } from './support/publisher-under-test.ts';
+import { ACCEPTED, busFailure, refused, takenEvent } from './support/publisher-under-test.ts';
 
 /** Never failed. */
-const FRESH: EntryFacts = { alone: false, retries: 0, callFailures: 0, lastFailedAtMs: 0 };
+const FRESH: EntryFacts = {
+  entry: takenEvent('fresh').entry,
+  alone: false,
+  retries: 0,
+  callFailures: 0,
+  lastFailedAtMs: 0,
+};
 /** Open, and something was accepted just now. */
-const BUS: BusFacts = { open: true, maxRetries: 2, acceptedMs: 1000, failedMs: 500 };
+const BUS: BusFacts = {
+  open: true,
+  maxRetries: 2,
+  acceptedMs: 1000,
+  failedMs: 500,
+  barred: () => undefined,
+};
 const CLOSED: BusFacts = { ...BUS, open: false };
 
 const passing = refused('eventbridge_unavailable', 'retry');
@@ -114,6 +126,28 @@ const OUTCOMES: readonly Case[] = [
     answer: [denied, passing],
     entries: [again({ suspected: true }), again({ suspected: true })],
     kind: 'systemic',
+  },
+  {
+    name: 'unless others came through since one of its group was barred',
+    batch: [{}],
+    answer: [denied],
+    bus: { ...BUS, barred: () => ({ sinceMs: 900, condemned: false }) },
+    entries: [again({ own: true, barred: true })],
+  },
+  {
+    name: 'a group that is barred since the last acceptance proves nothing',
+    batch: [{}],
+    answer: [denied],
+    bus: { ...BUS, barred: () => ({ sinceMs: 1001, condemned: true }) },
+    entries: [again({ suspected: true, barred: true })],
+    kind: 'systemic',
+  },
+  {
+    name: 'of a group that is condemned none needs retries',
+    batch: [{}, {}],
+    answer: [denied, ACCEPTED],
+    bus: { ...BUS, barred: () => ({ sinceMs: 900, condemned: true }) },
+    entries: [refuse('bus'), ACCEPT],
   },
   {
     name: 'unless others came through since it failed',
@@ -282,6 +316,7 @@ test('whatever the answer: the codes’ texts decide nothing', () => {
 test('no verdict is passed on an entry while the gate is closed, but for what the bus rejects', () => {
   const outcome = fc.constantFrom(ACCEPTED, passing, throttled, denied, malformed);
   const facts = fc.record({
+    entry: fc.constant(FRESH.entry),
     alone: fc.boolean(),
     retries: fc.integer({ min: 0, max: 2 }),
     callFailures: fc.nat({ max: 30 }),

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { eventIdOf, keyOfEvent } from '../../../src/events/event-id.ts';
 import { copyConfiguration } from '../../support/files.ts';
@@ -163,6 +163,44 @@ describe('the bus', () => {
     await until(() => expect(under.journal.events).toBe(0));
     const accepted = new Set(sandbox.cloud.acceptedIds);
     expect(kept.every(({ id }) => accepted.has(id))).toBe(true);
+  });
+
+  test('bars a source of which there is more than fits into memory: the others are published', async () => {
+    const sandbox = await sandboxForTest();
+    const configuration = await copyConfiguration();
+    const text = await readFile(configuration.expressionFile, 'utf8');
+    const byType = '"source": payload.type = "email" ? "barred" : "genesys.cloud"';
+    await writeFile(
+      configuration.expressionFile,
+      text.replace('"source": "genesys.cloud"', byType),
+    );
+    sandbox.faults.add({
+      target: 'aws.events.PutEvents',
+      entryFailures: { ids: ['barred'], code: 'NotAuthorizedForSourceException' },
+    });
+    const under = await workerOn(sandbox, {
+      configuration,
+      schemaMode: 'off',
+      publish: { maxRetries: 2 },
+      worker: { windowEvents: 400 },
+    });
+    await connected(under);
+    const { payload } = interaction();
+    const barred = (count: number) =>
+      Array.from({ length: count }, () => interaction({ payload: { ...payload, type: 'email' } }));
+    // At first nothing shows that the bus takes any.
+    const first = [...barred(300), ...interactions(30)];
+    sandbox.emit(first);
+    await until(() => expect(under.stats.counts.published).toBe(30));
+    sandbox.emit([...barred(2000), ...interactions(30)]);
+    await settled(under, 2360);
+    expect(under.stats.counts).toMatchObject({ published: 60, failed: 2300 });
+    expect(sandbox.cloud.acceptedIds.length).toBe(60);
+    await until(() => expect(letters(sandbox)).toHaveLength(2300));
+    expect(new Set(letters(sandbox).map(({ errorCode }) => errorCode))).toEqual(
+      new Set(['eventbridge_access_denied']),
+    );
+    await until(() => expect(stateOf(under, 'bus')).toBe('up'));
   });
 
   test('refuses one entry for good: a dead letter with the entry, its neighbours are published', async () => {

@@ -89,7 +89,7 @@ type TransformedEvent = TakenEvent & { readonly entry: BusEntry };
 let lastSeq = 0;
 
 /** An event whose entry has `bytes` bytes, as `busInMemory` counts them. */
-export function takenEvent(name: string, bytes = 10): TransformedEvent {
+export function takenEvent(name: string, bytes = 10, source = 's'): TransformedEvent {
   lastSeq += 1;
   return {
     seq: lastSeq,
@@ -98,7 +98,7 @@ export function takenEvent(name: string, bytes = 10): TransformedEvent {
     takenAtMs: 0,
     size: bytes,
     entry: {
-      source: 's',
+      source,
       detailType: 't',
       detail: 'x'.repeat(bytes),
       time: new Date(0),
@@ -107,8 +107,8 @@ export function takenEvent(name: string, bytes = 10): TransformedEvent {
   };
 }
 
-export function events(count: number, prefix = 'event'): TransformedEvent[] {
-  return Array.from({ length: count }, (_, index) => takenEvent(`${prefix}-${index}`));
+export function events(count: number, prefix = 'event', source = 's'): TransformedEvent[] {
+  return Array.from({ length: count }, (_, index) => takenEvent(`${prefix}-${index}`, 10, source));
 }
 
 export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = {}) {
