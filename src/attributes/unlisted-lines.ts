@@ -1,4 +1,4 @@
-/** A line of the answer to an import that tells what became of a record. */
+/** A line of the answer to an import that says what became of a record. */
 export interface FateLine {
   readonly rejected?: {
     readonly line: number;
@@ -46,7 +46,7 @@ const MAX_RANGES = 100_000;
 const MAX_REASONS = 100;
 const OTHER = 'other reasons';
 
-/** Keeps which records could not be told one by one, in bounded memory. */
+/** Keeps which records could not be listed one by one, in bounded memory. */
 export function createUnlistedLines(maxRanges = MAX_RANGES): UnlistedLines {
   const groups = new Map<string, Group>();
   let count = 0;

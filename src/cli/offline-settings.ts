@@ -23,7 +23,7 @@ export interface OfflineSettings {
 /**
  * The settings for work without Genesys and AWS: which files, which limits. Without any credentials
  * outside of production they are those of the sandbox, where nothing is missing. A wrong
- * environment is told about, and its defaults stand in for it.
+ * environment is reported, and its defaults stand in for it.
  */
 export function loadOfflineSettings(environment: Environment): OfflineSettings {
   const isTrial = !hasGenesysCredentials(environment) && !isProduction(environment);

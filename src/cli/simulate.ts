@@ -52,7 +52,7 @@ export async function simulateFile(
   const tally = createSimulationTally();
   for (const simulation of simulations) {
     tally.add(simulation);
-    write(json ? `${JSON.stringify(simulation)}\n` : wordsOf(simulation));
+    write(json ? `${JSON.stringify(simulation)}\n` : textOf(simulation));
   }
   if (!json) write(`${tally.report}\n`);
   return simulations.every(({ outcome }) => outcome === 'publish') ? 0 : 1;
@@ -114,9 +114,9 @@ async function simulateAll(
   }
 }
 
-function wordsOf(simulation: Simulation): string {
+function textOf(simulation: Simulation): string {
   const lines = simulation.trace.map(
-    (step) => `  ${step.ok ? 'ok    ' : 'FAILED'}  ${step.stage.padEnd(9)}  ${wordsOfStep(step)}`,
+    (step) => `  ${step.ok ? 'ok    ' : 'FAILED'}  ${step.stage.padEnd(9)}  ${textOfStep(step)}`,
   );
   const reason = simulation.error === undefined ? '' : `: ${simulation.error.message}`;
   const result =
@@ -126,7 +126,7 @@ function wordsOf(simulation: Simulation): string {
   return `${simulation.outcome} (${simulation.latencyMs} ms)${reason}\n${lines.join('\n')}${result}\n`;
 }
 
-function wordsOfStep(step: TraceStep): string {
+function textOfStep(step: TraceStep): string {
   if (step.stage === 'read') return step.message;
   const issues =
     'issues' in step ? step.issues.map(({ path, message }) => `${path} ${message}`.trim()) : [];

@@ -8,7 +8,7 @@ const DEFAULT_RETRY_AFTER_SECONDS = 5;
 
 /**
  * Whatever was thrown below a route, as the problem that the caller gets. The only place that
- * decides this. What nobody expected becomes a 500 that tells nothing but the request's id.
+ * decides this. What nobody expected becomes a 500 that says nothing but the request's id.
  */
 export function problemOf(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;

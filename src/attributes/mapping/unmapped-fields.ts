@@ -13,7 +13,7 @@ export interface UnmappedField {
 export interface UnmappedFields {
   look(record: unknown): void;
   readonly all: readonly UnmappedField[];
-  /** The same in words. */
+  /** The same as a sentence. */
   readonly warnings: readonly string[];
 }
 

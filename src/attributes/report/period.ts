@@ -8,7 +8,7 @@ export interface Period {
   readonly to: Date;
 }
 
-/** A period as an answer tells it. */
+/** A period as an answer says it. */
 export interface CountedPeriod extends Period {
   /** Whose midnights part the days. */
   readonly timeZone: string;

@@ -16,8 +16,8 @@ export function dialectOf(head: string, given?: string): CsvDialect {
   const sepLine = SEP_LINE.exec(head);
   const skip = sepLine?.[0].length ?? 0;
   if (given !== undefined) return { delimiter: given, from: '--delimiter', skip };
-  const told = sepLine?.[1];
-  if (told !== undefined) return { delimiter: told, from: 'its sep= line', skip };
+  const stated = sepLine?.[1];
+  if (stated !== undefined) return { delimiter: stated, from: 'its sep= line', skip };
   return { delimiter: mostFrequent(head), from: 'its header line', skip };
 }
 

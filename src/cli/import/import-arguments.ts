@@ -23,7 +23,7 @@ export interface ImportArguments {
   readonly encoding: string | undefined;
 }
 
-/** @throws Error in words for people. */
+/** @throws Error with a sentence that says what is wrong. */
 export function readArguments(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,

@@ -1,35 +1,34 @@
+import { isJsonObject, type JsonObject } from '../../lib/json-object.ts';
 import { createLineRanges } from './line-ranges.ts';
 import type { RecordFile, RefusedRow } from './record-lines.ts';
 import type { Reject } from './rejects.ts';
 
-type Told = Readonly<Record<string, unknown>>;
-
 /** Gathers what becomes of every line, and says it at the end, however the import ends. */
 export interface ImportOutcome {
   refused(row: RefusedRow): Reject;
-  /** A line of the answer: the rejects that it tells of, each once it is asked for. */
-  told(line: Told): Iterable<Reject>;
+  /** A line of the answer: the rejects that it lists, each once it is asked for. */
+  addLine(line: JsonObject): Iterable<Reject>;
   /** The file cannot be read on: what begins at this line is not sent. */
   stoppedAt(line: number, reason: string): void;
   /** The answer ended before its summary. */
   brokeOff(reason: string): void;
   readonly summary: ImportSummary;
-  /** The first reasons, for people. */
+  /** The first reasons, as sentences. */
   readonly reasons: readonly string[];
   /** How many are named by line. */
   readonly listed: number;
 }
 
-export interface ImportSummary extends Told {
+export interface ImportSummary extends JsonObject {
   readonly success: boolean;
   readonly read: number;
   readonly rejected: number;
   readonly failed: number;
   readonly warnings: readonly unknown[];
   /** Of the fates that are named by line; every other record is written or unchanged. */
-  readonly lines: Readonly<Record<string, string>>;
+  readonly lines: Readonly<Record<string, string | undefined>>;
   /** Where the file could not be read on. */
-  readonly stopped?: { readonly line: number; readonly reason: string };
+  readonly stopped?: { readonly line: number; readonly reason: string } | undefined;
 }
 
 /** The code of a summary that is ours, because the service's did not come. */
@@ -44,8 +43,8 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
     superseded: createLineRanges(),
   };
   const reasons: string[] = [];
-  let progress: Told = {};
-  let summary: Told | undefined;
+  let progress: JsonObject = {};
+  let summary: JsonObject | undefined;
   let refusedRows = 0;
   let listed = 0;
   let stopped: { line: number; reason: string } | undefined;
@@ -59,9 +58,9 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
     reasons.push(`line ${line}${who}: ${reason}`);
   }
 
-  /** What the service could not tell line by line, because we did not read fast enough. */
-  function* unlisted(told: Told): Generator<Reject> {
-    for (const group of listOf(told['unlisted']).filter(isObject)) {
+  /** What the service could not list line by line, because we did not read fast enough. */
+  function* unlisted(ofSummary: JsonObject): Generator<Reject> {
+    for (const group of listOf(ofSummary['unlisted']).filter(isJsonObject)) {
       const fate = FATES.find((name) => name === group['fate']);
       if (fate === undefined) continue;
       for (const range of listOf(group['ranges'])) {
@@ -80,7 +79,7 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
   }
 
   function whatIsUnknown(): string {
-    return `The answer broke off before its summary (${broken}). Records that it has not told of may be written or not: send the file again, writes are idempotent.`;
+    return `The answer broke off before its summary (${broken}). Records that it has not listed may be written or not: send the file again, writes are idempotent.`;
   }
 
   return {
@@ -94,15 +93,15 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
       note(reject, message);
       return reject;
     },
-    *told(told) {
-      if (isObject(told['progress'])) progress = told['progress'];
-      if (isObject(told['summary'])) {
-        summary = told['summary'];
+    *addLine(added) {
+      if (isJsonObject(added['progress'])) progress = added['progress'];
+      if (isJsonObject(added['summary'])) {
+        summary = added['summary'];
         yield* unlisted(summary);
       }
       for (const fate of FATES) {
-        const facts = told[fate];
-        if (!isObject(facts)) continue;
+        const facts = added[fate];
+        if (!isJsonObject(facts)) continue;
         const line = Number(facts['line']);
         lines[fate].add(line);
         if (fate === 'superseded') continue;
@@ -130,18 +129,19 @@ export function createImportOutcome(records: RecordFile): ImportOutcome {
       return {
         ...facts,
         success: facts['success'] === true && isWhole,
-        ...(facts['status'] === 200 && refusedRows > 0 ? { status: 207 } : {}),
+        status: facts['status'] === 200 && refusedRows > 0 ? 207 : facts['status'],
         read: countOf(facts['read']) + refusedRows,
         rejected: countOf(facts['rejected']) + refusedRows,
         failed: countOf(facts['failed']),
         warnings: [...listOf(facts['warnings']), ...shortRows(records.short)],
         lines: {
           ...Object.fromEntries(named.filter(([, text]) => text !== '')),
-          ...(stopped === undefined ? {} : { notSent: `${stopped.line}-` }),
+          notSent: stopped && `${stopped.line}-`,
         },
-        file: { encoding, ...(dialect === undefined ? {} : { delimiter: dialect.delimiter }) },
-        ...(stopped === undefined ? {} : { stopped }),
-        ...(summary === undefined ? { error: { code: BROKE_OFF, message: whatIsUnknown() } } : {}),
+        file: { encoding, delimiter: dialect?.delimiter },
+        stopped,
+        error:
+          summary === undefined ? { code: BROKE_OFF, message: whatIsUnknown() } : facts['error'],
       };
     },
     reasons,
@@ -158,10 +158,10 @@ function shortRows({ rows, firstLine }: RecordFile['short']): string[] {
   return [`${which} fewer cells than the header; the missing ones count as empty`];
 }
 
-function reasonOf({ errors, error, code }: Told): string {
+function reasonOf({ errors, error, code }: JsonObject): string {
   if (typeof error === 'string') return `${error.replace(/\.$/, '')} (${String(code)})`;
   return listOf(errors)
-    .filter(isObject)
+    .filter(isJsonObject)
     .map(({ attribute, message }) => `${String(attribute)} ${String(message)}`)
     .join('; ');
 }
@@ -172,8 +172,4 @@ function listOf(value: unknown): readonly unknown[] {
 
 function countOf(value: unknown): number {
   return typeof value === 'number' ? value : 0;
-}
-
-export function isObject(value: unknown): value is Told {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

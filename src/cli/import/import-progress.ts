@@ -1,7 +1,7 @@
 export interface ImportProgress {
   sent(bytes: number): void;
   /** What a `{"progress"}` line of the answer says. */
-  told(counts: Readonly<Record<string, unknown>>): void;
+  update(counts: Readonly<Record<string, unknown>>): void;
   /** Clears the bar. */
   end(): void;
 }
@@ -38,8 +38,8 @@ export function createImportProgress(
       sentBytes = bytes;
       draw();
     },
-    told(told) {
-      counts = told;
+    update(newest) {
+      counts = newest;
       draw();
     },
     end() {

@@ -3,8 +3,9 @@ import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { request } from 'undici';
 import { createJsonLinesParser } from '../../lib/json/json-lines.ts';
+import { isJsonObject } from '../../lib/json-object.ts';
 import { type ImportArguments, readArguments, USAGE } from './import-arguments.ts';
-import { BROKE_OFF, createImportOutcome, type ImportOutcome, isObject } from './import-outcome.ts';
+import { BROKE_OFF, createImportOutcome, type ImportOutcome } from './import-outcome.ts';
 import { createImportProgress } from './import-progress.ts';
 import { openRecords, type RecordFile } from './record-lines.ts';
 import { openRejects } from './rejects.ts';
@@ -61,8 +62,8 @@ async function send(given: ImportArguments, io: ImportIo): Promise<number> {
     const answer = await post(given, Readable.from(body(), { objectMode: false }));
     try {
       for await (const line of jsonLines(answer)) {
-        if (isObject(line['progress'])) progress.told(line['progress']);
-        for (const reject of outcome.told(line)) await rejects?.keep(reject);
+        if (isJsonObject(line['progress'])) progress.update(line['progress']);
+        for (const reject of outcome.addLine(line)) await rejects?.keep(reject);
       }
     } catch (error) {
       outcome.brokeOff(messageOf(error));
@@ -77,7 +78,7 @@ async function send(given: ImportArguments, io: ImportIo): Promise<number> {
   return conclude(given, outcome, rejects?.failure, io.err);
 }
 
-/** Says for people what went wrong. @returns the exit code. */
+/** Writes what went wrong, in sentences. @returns the exit code. */
 function conclude(
   given: ImportArguments,
   { summary, reasons, listed }: ImportOutcome,
@@ -103,11 +104,12 @@ function conclude(
       `The file could not be read to its end: line ${stopped.line}: ${stopped.reason}. Nothing from that line on was sent.\n`,
     );
   }
-  if (isObject(error)) err.write(`The import did not go to its end: ${String(error['message'])}\n`);
+  if (isJsonObject(error))
+    err.write(`The import did not go to its end: ${String(error['message'])}\n`);
   if (rejectsFailure !== undefined) {
     err.write(`The file of rejects is not whole: ${rejectsFailure.message}\n`);
   }
-  if (isObject(error) && error['code'] === BROKE_OFF) return 2;
+  if (isJsonObject(error) && error['code'] === BROKE_OFF) return 2;
   if (stopped !== undefined || rejectsFailure !== undefined) return 2;
   if (summary.read === 0 && error === undefined) {
     err.write('Nothing was imported: the file holds no record.\n');
@@ -144,7 +146,7 @@ async function post(
 function problemIn(text: string): string {
   try {
     const problem: unknown = JSON.parse(text);
-    if (isObject(problem) && typeof problem['detail'] === 'string') {
+    if (isJsonObject(problem) && typeof problem['detail'] === 'string') {
       const errors: unknown[] = Array.isArray(problem['errors']) ? problem['errors'] : [];
       const details = errors.map((one) => ` ${JSON.stringify(one)}`).join('');
       return `${problem['detail']} (${String(problem['code'])})${details}`;
@@ -166,9 +168,10 @@ async function* jsonLines(
 ): AsyncGenerator<Readonly<Record<string, unknown>>> {
   const parser = createJsonLinesParser({ maxLineBytes: 64 * 1024 * 1024 });
   for await (const chunk of body) {
-    for (const line of parser.push(chunk)) if (line.ok && isObject(line.value)) yield line.value;
+    for (const line of parser.push(chunk))
+      if (line.ok && isJsonObject(line.value)) yield line.value;
   }
-  for (const line of parser.end(false)) if (line.ok && isObject(line.value)) yield line.value;
+  for (const line of parser.end(false)) if (line.ok && isJsonObject(line.value)) yield line.value;
 }
 
 function messageOf(error: unknown): string {

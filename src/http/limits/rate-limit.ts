@@ -38,7 +38,7 @@ export function addressKey(address: string | undefined): string {
   return `address:${address === undefined ? '' : ipKeyGenerator(address)}`;
 }
 
-/** A number of requests per minute for each key; `RateLimit-*` headers tell how many are left. */
+/** A number of requests per minute for each key; `RateLimit-*` headers say how many are left. */
 export function createCallerLimit(options: {
   perMinute: number;
   keyOf: (request: Parameters<RequestHandler>[0]) => string;

@@ -37,7 +37,7 @@ export function registerProcessMetrics(registry: Registry, about: About): void {
   });
   new Gauge({
     name: 'bridge_build_info',
-    help: 'Always 1; the labels tell what is running',
+    help: 'Always 1; the labels say what is running',
     labelNames: ['version', 'commit', 'node'],
     registers,
   }).set({ version: about.version, commit: about.commit ?? '', node: process.versions.node }, 1);

@@ -54,7 +54,7 @@ export function simulateRoute(
     const report = reportOf(tally);
     const [first] = simulations;
     if (isMany || first === undefined) {
-      const results = simulations.map((one, index) => wordsOf(one, { index }));
+      const results = simulations.map((one, index) => bodyOf(one, { index }));
       return { status: 200, body: { status: 'simulated', results, ...report } };
     }
     return answerOf(first, report);
@@ -74,7 +74,7 @@ export function simulateRoute(
 
     const write = async (line: number, simulated: Simulation): Promise<void> => {
       tally.add(simulated);
-      answer.write([wordsOf(simulated, { line })]);
+      answer.write([bodyOf(simulated, { line })]);
       await answer.drained();
     };
     const simulateLine = async (line: JsonLine): Promise<void> => {
@@ -165,11 +165,11 @@ function answerOf(simulated: Simulation, report: object): Answer {
     });
   }
   const status = simulated.outcome === 'dead-letter' ? 400 : 200;
-  return { status, body: wordsOf(simulated, {}, report) };
+  return { status, body: bodyOf(simulated, {}, report) };
 }
 
 /** The members in the order in which people read them. */
-function wordsOf({ error, ...simulated }: Simulation, place: object = {}, report: object = {}) {
+function bodyOf({ error, ...simulated }: Simulation, place: object = {}, report: object = {}) {
   const isGood = simulated.outcome === 'publish' || simulated.outcome === 'skip';
   const { outcome, originalEvent, transformedEvent, latencyMs, errors, warnings, trace } =
     simulated;
