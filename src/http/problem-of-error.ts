@@ -14,7 +14,8 @@ export function problemOf(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
   if (thrown instanceof UpstreamError) return problemOfUpstream(thrown);
   if (thrown instanceof BridgeError) return problemOfBridge(thrown);
-  if (thrown instanceof URIError) {
+  // The router marks its own one; any other is a bug of ours.
+  if (thrown instanceof URIError && 'status' in thrown) {
     return new Problem(400, 'bad_request', 'The path has an escape that cannot be decoded.');
   }
   const refused = refusedByExpress(thrown);

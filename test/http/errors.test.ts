@@ -129,6 +129,13 @@ describe('what a use case throws becomes', () => {
       'internal_error',
       null,
     ],
+    [
+      '500 for text of ours that cannot be escaped',
+      new URIError('URI malformed'),
+      500,
+      'internal_error',
+      null,
+    ],
     ['500 for anything at all', 'a string', 500, 'internal_error', null],
   ])('%s', async (_name, error, status, code, retryAfter) => {
     const { answer, body } = await answerFor(error);
