@@ -129,6 +129,8 @@ export interface ReceivedLetter {
   readonly messageId: string;
   readonly sentAt: Date;
   readonly receiveCount: number;
+  /** The message's text. */
+  readonly body: string;
   /** `undefined` when the message is not one of our letters. */
   readonly letter: DeadLetter | undefined;
 }
@@ -145,6 +147,7 @@ export interface DeadLetterQueue {
     letters: readonly DeadLetter[],
     signal?: AbortSignal,
   ): Promise<readonly (Error | undefined)[]>;
+  /** At most `max`, and fewer when they are large: all of a batch is in memory. */
   receive(
     options: { readonly max: number; readonly visibilitySeconds: number },
     signal?: AbortSignal,
@@ -152,6 +155,14 @@ export interface DeadLetterQueue {
   delete(receipts: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Makes messages visible again at once. */
   release(receipts: readonly string[], signal?: AbortSignal): Promise<void>;
+  /**
+   * Only of a FIFO queue, which gives no more while ten letters are held or stay before the others:
+   * sends the messages again as they are, then deletes them. Those that could not be sent are
+   * released, before the failure is thrown; none is lost.
+   */
+  readonly moveToEnd?:
+    | ((letters: readonly ReceivedLetter[], signal?: AbortSignal) => Promise<void>)
+    | undefined;
   counts(signal?: AbortSignal): Promise<DeadLetterCounts>;
   /** The queue exists and may be asked. */
   check(signal?: AbortSignal): Promise<void>;

@@ -91,7 +91,11 @@ function openDelivery(shared: Shared, parts: DeliveryParts) {
     maxBytes: config.EVENTBUS_MAX_BATCH_BYTES,
   });
   releasers.push('event bus', () => bus.close());
-  const queue = createDeadLetterQueue({ ...aws.sqs, queueUrl });
+  const queue = createDeadLetterQueue({
+    ...aws.sqs,
+    queueUrl,
+    maxLineBytes: config.EVENT_STREAM_MAX_LINE_BYTES,
+  });
   releasers.push('dead-letter queue', () => queue.close());
   const worker = createWorker({
     source: createEventSource(client, {

@@ -75,7 +75,7 @@ const OTHER_WORDS = new Set(
     'application_id user_version event_id taken_at waiting_since',
     'defined_never_filled filled_not_defined distinct_exact first_day last_day top_values',
     'time_zone partial_days',
-    'not_ready validation_failed held_back',
+    'not_ready validation_failed held_back held_by_others',
     // Labels of metrics.
     'dry_run not_attempted event_loop in_flight new_token no_credentials unknown_key too_long',
     // Attributes in examples of the interface.

@@ -177,6 +177,7 @@ async function askEverything(app: TestApp): Promise<void> {
   await ask(app, '/dead-letters?limit=10');
   await post(app, '/dead-letters/replay', { dryRun: true });
   await post(app, '/dead-letters/replay', { ids: [MARK] });
+  await post(app, `/dead-letters/discard?code=${MARK}`, '');
   await post(app, '/worker/pause', '');
   await post(app, '/worker/resume', '');
   await post(app, '/log-level', { level: MARK });

@@ -2,15 +2,18 @@ import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
   GetQueueAttributesCommand,
+  type Message,
   ReceiveMessageCommand,
   SendMessageBatchCommand,
+  type SendMessageBatchRequestEntry,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import { UpstreamError } from '../../errors.ts';
-import type { DeadLetterQueue } from '../../events/ports.ts';
+import type { DeadLetterQueue, ReceivedLetter } from '../../events/ports.ts';
 import { type AwsConnectionOptions, createConnection } from '../sdk/connection.ts';
 import type { AwsCall } from '../sdk/failure.ts';
-import { MAX_BATCH_ENTRIES, sendInBatch } from './queue-batch.ts';
+import { MAX_UNPACKED_BYTES } from './letter-message.ts';
+import { createMoveToEnd } from './move-to-end.ts';
+import { createSettle } from './queue-batch.ts';
 import { createReceiveLetters } from './receive-letters.ts';
 import { createSendLetters, OLD_LIMIT_BYTES } from './send-letters.ts';
 
@@ -20,6 +23,11 @@ export interface DeadLetterQueueOptions extends AwsConnectionOptions {
    * of a VPC endpoint, or of another region.
    */
   readonly queueUrl: string;
+  /**
+   * Longest line of the stream: letters may unpack to twice as much, which is such a line with its
+   * quotes escaped. Default 1 MiB.
+   */
+  readonly maxLineBytes?: number | undefined;
 }
 
 const MAX_BYTES = 1_048_576;
@@ -40,6 +48,8 @@ export function createDeadLetterQueue(
   // Otherwise the SDK remarks on the console that the two differ.
   const client = new SQSClient({ ...connection.clientOptions, useQueueUrlAsEndpoint: false });
   const isFifo = QueueUrl.endsWith('.fifo');
+  const maxUnpackedBytes = Math.min(MAX_UNPACKED_BYTES, 2 * (options.maxLineBytes ?? 1_048_576));
+  const messages = new WeakMap<ReceivedLetter, Message>();
   /** Operators may change it: each check reads it again. */
   let maxMessageBytes: number | undefined;
 
@@ -68,66 +78,56 @@ export function createDeadLetterQueue(
     return answer.Attributes ?? {};
   }
 
-  /** Deletes or releases; all are tried before the first failure is thrown. */
-  async function settle(
-    operation: 'DeleteMessageBatch' | 'ChangeMessageVisibilityBatch',
-    receipts: readonly string[],
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const call = callOf(operation);
-    const failures: UpstreamError[] = [];
-    for (let from = 0; from < receipts.length; from += MAX_BATCH_ENTRIES) {
-      const left = await sendInBatch({
-        call,
-        signal,
-        repeatCalls: true,
-        entries: receipts.slice(from, from + MAX_BATCH_ENTRIES).map((ReceiptHandle, index) => ({
-          Id: String(index),
-          ReceiptHandle,
-        })),
-        send: (entries) =>
-          connection.call(call, signal, (http) =>
-            operation === 'DeleteMessageBatch'
-              ? client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries: entries }), http)
-              : client.send(
-                  new ChangeMessageVisibilityBatchCommand({
-                    QueueUrl,
-                    Entries: entries.map((entry) => ({ ...entry, VisibilityTimeout: 0 })),
-                  }),
-                  http,
-                ),
-          ),
-      });
-      failures.push(...left.values());
-    }
-    const [first] = failures;
-    if (first !== undefined) throw first;
-  }
+  const sendEntries = (Entries: SendMessageBatchRequestEntry[], signal: AbortSignal | undefined) =>
+    connection.call(callOf('SendMessageBatch'), signal, (http) =>
+      client.send(new SendMessageBatchCommand({ QueueUrl, Entries }), http),
+    );
+  const remove = createSettle(callOf('DeleteMessageBatch'), (Entries, signal) =>
+    connection.call(callOf('DeleteMessageBatch'), signal, (http) =>
+      client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }), http),
+    ),
+  );
+  const release = createSettle(callOf('ChangeMessageVisibilityBatch'), (entries, signal) =>
+    connection.call(callOf('ChangeMessageVisibilityBatch'), signal, (http) => {
+      const Entries = entries.map((entry) => ({ ...entry, VisibilityTimeout: 0 }));
+      return client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries }), http);
+    }),
+  );
 
   return {
     send: createSendLetters({
       call: callOf('SendMessageBatch'),
       isFifo,
+      maxUnpackedBytes,
       async maxMessageBytes(signal) {
         if (maxMessageBytes === undefined) await attributes(signal);
         return maxMessageBytes ?? OLD_LIMIT_BYTES;
       },
-      send: (Entries, signal) =>
-        connection.call(callOf('SendMessageBatch'), signal, (http) =>
-          client.send(new SendMessageBatchCommand({ QueueUrl, Entries }), http),
-        ),
+      send: sendEntries,
     }),
 
     receive: createReceiveLetters({
       mayWait: options.requestTimeoutMs >= 3000,
+      maxUnpackedBytes,
+      release,
+      onReceived: (letter, message) => void messages.set(letter, message),
       receive: (request, signal) =>
         connection.call(callOf('ReceiveMessage'), signal, (http) =>
           client.send(new ReceiveMessageCommand({ QueueUrl, ...request }), http),
         ),
     }),
 
-    delete: (receipts, signal) => settle('DeleteMessageBatch', receipts, signal),
-    release: (receipts, signal) => settle('ChangeMessageVisibilityBatch', receipts, signal),
+    delete: remove,
+    release,
+    moveToEnd: isFifo
+      ? createMoveToEnd({
+          call: callOf('SendMessageBatch'),
+          messageOf: (letter) => messages.get(letter),
+          send: sendEntries,
+          delete: remove,
+          release,
+        })
+      : undefined,
 
     async counts(signal) {
       const found = await attributes(signal);

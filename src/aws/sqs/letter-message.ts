@@ -4,6 +4,7 @@ import { gunzip, gzip } from 'node:zlib';
 import type { DeadLetter, DeadLetterStage, RefusalCause } from '../../events/ports.ts';
 import { cutText } from '../../lib/cut-text.ts';
 import { readJson, writeJson } from '../../lib/json/exact-json.ts';
+import { isTooDeep, MAX_LINE_DEPTH } from '../../lib/json/json-lines.ts';
 
 /** A dead letter as SQS takes it. */
 export interface LetterMessage {
@@ -17,7 +18,9 @@ export interface LetterMessage {
 
 const ENCODING = 'gzip+base64';
 /** What is larger is not packed, and nothing that unpacks to more is unpacked. */
-const MAX_UNPACKED_BYTES = 33_554_432;
+export const MAX_UNPACKED_BYTES = 33_554_432;
+/** The letter's own level, and that of its members. */
+const MAX_DEPTH = MAX_LINE_DEPTH + 2;
 const MAX_ERROR_CHARACTERS = 1024;
 const STAGES: ReadonlySet<unknown> = new Set<DeadLetterStage>([
   'read',
@@ -31,41 +34,64 @@ const CAUSES: ReadonlySet<unknown> = new Set<RefusalCause>(['entry', 'bus', 'ret
 type Envelope = Omit<DeadLetter, 'originalEvent' | 'transformedEvent'>;
 type Content = Pick<DeadLetter, 'originalEvent' | 'transformedEvent'>;
 
+/** What reading messages may cost. */
+export interface ReadingBudget {
+  /** What one letter may unpack to. */
+  readonly maxUnpackedBytes: number;
+  /** Of all letters together; every message takes its share. */
+  leftBytes: number;
+}
+
 /**
  * The message for a letter, at most `maxBytes` large. The body is the letter as JSON; one that is
  * too large for that has its events in `content` instead, packed as `contentEncoding` says; one
  * that is too large even so keeps the beginning of the original event's text, with
  * `truncated: true`. Both are told by attributes as well: CONTENT_ENCODING and PAYLOAD_TRUNCATED.
  */
-export async function toMessage(letter: DeadLetter, maxBytes: number): Promise<LetterMessage> {
+export async function toMessage(
+  letter: DeadLetter,
+  maxBytes: number,
+  maxUnpackedBytes: number = MAX_UNPACKED_BYTES,
+): Promise<LetterMessage> {
   const { originalEvent, transformedEvent, ...envelope } = letter;
-  const content: Content = { originalEvent: originalEvent ?? null, transformedEvent };
-  const plain = message(letter, json({ ...content, ...envelope }, originalEvent));
+  const original = { originalEvent: originalEvent ?? null };
+  const content: Content = { ...original, transformedEvent };
+  const whole = json({ ...content, ...envelope }, originalEvent);
+  // The transformed event can be made again from the original one.
+  const isDeep = isTooDeep(whole, MAX_DEPTH);
+  const text = isDeep ? json({ ...original, ...envelope }, originalEvent) : whole;
+  const plain = message(letter, text);
   if (plain.bytes <= maxBytes) return plain;
 
-  if (plain.bytes <= MAX_UNPACKED_BYTES) {
-    // The transformed event can be made again from the original one.
-    for (const packable of [content, { originalEvent }]) {
-      const packed = await promisify(gzip)(json(packable, originalEvent));
-      const body = json({
-        ...envelope,
-        contentEncoding: ENCODING,
-        content: packed.toString('base64'),
-      });
-      const small = message(letter, body, { CONTENT_ENCODING: ENCODING });
-      if (small.bytes <= maxBytes) return small;
-    }
+  for (const packable of isDeep ? [original] : [content, original]) {
+    const unpacked = json(packable, originalEvent);
+    if (Buffer.byteLength(unpacked) > maxUnpackedBytes) continue;
+    const packed = await promisify(gzip)(unpacked);
+    const body = json({
+      ...envelope,
+      contentEncoding: ENCODING,
+      content: packed.toString('base64'),
+    });
+    const small = message(letter, body, { CONTENT_ENCODING: ENCODING });
+    if (small.bytes <= maxBytes) return small;
   }
   return cut(letter, envelope, maxBytes);
 }
 
-/** The letter of a message's body; `undefined` when it is not one of ours. */
-export async function fromMessage(body: string): Promise<DeadLetter | undefined> {
+/**
+ * The letter of a message's body; `undefined` when it is not one of ours, as is one that nests
+ * deeper or unpacks to more than any of ours.
+ */
+export async function fromMessage(
+  body: string,
+  budget: ReadingBudget = { maxUnpackedBytes: MAX_UNPACKED_BYTES, leftBytes: 0 },
+): Promise<DeadLetter | undefined> {
+  budget.leftBytes -= body.length;
   try {
-    const outer = readJson(body);
+    const outer = readShallow(body);
     if (!isEnvelope(outer)) return undefined;
     const encoding = outer['contentEncoding'];
-    const inner = encoding === undefined ? outer : await unpack(encoding, outer['content']);
+    const inner = encoding === undefined ? outer : await unpack(encoding, outer['content'], budget);
     if (!isContent(inner)) return undefined;
     const { originalEvent, transformedEvent } = inner;
     const { cause, expressionVersion, schemaVersion, truncated } = outer;
@@ -171,11 +197,26 @@ function deduplicationId({ eventId }: DeadLetter, body: string): string {
   return /^[!-~]{1,63}$/.test(eventId) ? `${eventId}:${digest}` : digest;
 }
 
-async function unpack(encoding: unknown, content: unknown): Promise<unknown> {
+async function unpack(
+  encoding: unknown,
+  content: unknown,
+  budget: ReadingBudget,
+): Promise<unknown> {
   if (encoding !== ENCODING || typeof content !== 'string') return undefined;
-  const limits = { maxOutputLength: MAX_UNPACKED_BYTES };
-  const unpacked = await promisify(gunzip)(Buffer.from(content, 'base64'), limits);
-  return readJson(unpacked.toString());
+  const { maxUnpackedBytes: maxOutputLength } = budget;
+  const unpacked = await promisify(gunzip)(Buffer.from(content, 'base64'), {
+    maxOutputLength,
+  }).catch((error: unknown) => {
+    budget.leftBytes -= maxOutputLength;
+    throw error;
+  });
+  budget.leftBytes -= unpacked.length;
+  return readShallow(unpacked.toString());
+}
+
+/** What is recursive breaks at some thousand levels: reading, writing, schemas, expressions. */
+function readShallow(text: string): unknown {
+  return isTooDeep(text, MAX_DEPTH) ? undefined : readJson(text);
 }
 
 function isEnvelope(value: unknown): value is Envelope & Readonly<Record<string, unknown>> {

@@ -66,6 +66,34 @@ export async function sendInBatch<E extends { readonly Id: string | undefined }>
   }
 }
 
+/** Deletes or releases by receipts; all are tried before the first failure is thrown. */
+export function createSettle(
+  call: AwsCall,
+  send: (
+    entries: { readonly Id: string; readonly ReceiptHandle: string }[],
+    signal: AbortSignal | undefined,
+  ) => Promise<BatchAnswer>,
+) {
+  return async (receipts: readonly string[], signal?: AbortSignal): Promise<void> => {
+    const failures: UpstreamError[] = [];
+    for (let from = 0; from < receipts.length; from += MAX_BATCH_ENTRIES) {
+      const left = await sendInBatch({
+        call,
+        signal,
+        repeatCalls: true,
+        entries: receipts.slice(from, from + MAX_BATCH_ENTRIES).map((ReceiptHandle, index) => ({
+          Id: String(index),
+          ReceiptHandle,
+        })),
+        send: (entries) => send(entries, signal),
+      });
+      failures.push(...left.values());
+    }
+    const [first] = failures;
+    if (first !== undefined) throw first;
+  };
+}
+
 function failureOfEntry(
   entry: { readonly Id: string | undefined },
   answer: BatchAnswer,

@@ -9,6 +9,8 @@ import { type BatchAnswer, MAX_BATCH_ENTRIES, sendInBatch } from './queue-batch.
 export interface SendLettersOptions {
   readonly call: AwsCall;
   readonly isFifo: boolean;
+  /** What one letter may unpack to. */
+  readonly maxUnpackedBytes: number;
   /** The largest message that the queue takes, in bytes. @throws UpstreamError */
   readonly maxMessageBytes: (signal: AbortSignal | undefined) => Promise<number>;
   /** One call of SendMessageBatch. @throws UpstreamError */
@@ -20,7 +22,8 @@ export interface SendLettersOptions {
 
 /** What every queue took before the limit was raised; a batch may be that large anywhere. */
 export const OLD_LIMIT_BYTES = 262_144;
-const GROUP = 'eventbridge-failures';
+/** Of every letter on a FIFO queue. */
+export const GROUP = 'eventbridge-failures';
 
 interface Outgoing {
   readonly index: number;
@@ -57,7 +60,10 @@ export function createSendLetters(options: SendLettersOptions): DeadLetterQueue[
     try {
       maxMessageBytes = await options.maxMessageBytes(signal);
       for (const [index, letter] of letters.entries()) {
-        outgoing.push({ index, message: await toMessage(letter, maxMessageBytes) });
+        outgoing.push({
+          index,
+          message: await toMessage(letter, maxMessageBytes, options.maxUnpackedBytes),
+        });
       }
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;

@@ -2,8 +2,16 @@ import { BridgeError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { EventToTake } from '../journal/group-commit.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { DeadLetterCounts, DeadLetterQueue, EntryLimits, ReceivedLetter } from '../ports.ts';
+import type { DeadLetterQueue, EntryLimits, ReceivedLetter } from '../ports.ts';
+import { type DiscardReport, type DiscardRequest, discardLetters } from './discard.ts';
 import { judgeLetter } from './judge-letter.ts';
+import {
+  factsOf,
+  type LetterFacts,
+  type LetterSelection,
+  type ReadThroughReport,
+  readThrough,
+} from './read-through.ts';
 
 export interface ReplayOptions {
   readonly queue: DeadLetterQueue;
@@ -16,33 +24,24 @@ export interface ReplayOptions {
   readonly now?: (() => number) | undefined;
 }
 
-export interface ReplayRequest {
+export interface ReplayRequest extends LetterSelection {
   readonly dryRun: boolean;
   /** Letters looked at, at most. */
   readonly max: number;
 }
 
-export interface ReplayReport {
+export interface ReplayReport extends ReadThroughReport {
   readonly dryRun: boolean;
-  /** What the queue said before the first letter was received. */
-  readonly counts: DeadLetterCounts;
-  readonly examined: number;
   /** Committed to the journal and deleted from the queue; in a dry run: would be. */
   readonly replayed: number;
   /** They fail in today's pipeline too, or would be too large, and stay in the queue. */
   readonly failedAgain: number;
-  /** Letters that hold no event, and messages that are no letters; they stay in the queue. */
+  /** Letters that hold no event or break the pipeline, and messages that are no letters; they stay. */
   readonly notReplayable: number;
   /** Replayed, but not deleted: they may be replayed twice. */
   readonly notDeleted: number;
-  /** `empty`: no more of what was there at its start. `held_back`: a FIFO queue gives no more while those that failed again are before them. */
-  readonly endedBy: 'empty' | 'max' | 'held_back' | 'aborted';
   /** The first ones that stay, with the reason. */
-  readonly staying: readonly {
-    readonly eventId: string | undefined;
-    readonly stage: string;
-    readonly code: string;
-  }[];
+  readonly staying: readonly LetterFacts[];
 }
 
 export interface Replay {
@@ -56,12 +55,15 @@ export interface Replay {
    *   `journal_cannot_write` or `worker_not_running` when nothing can be taken.
    */
   run(request: ReplayRequest, signal: AbortSignal): Promise<ReplayReport>;
+  /** As `discardLetters`. @throws BridgeError `replay_running` too. */
+  discard(request: DiscardRequest, signal: AbortSignal): Promise<DiscardReport>;
   /** How far the one that is running is. */
   readonly progress: Progress | undefined;
 }
 
 export interface Progress {
   readonly startedAt: string;
+  readonly work: 'replay' | 'discard';
   readonly dryRun: boolean;
   examined: number;
   replayed: number;
@@ -69,145 +71,107 @@ export interface Progress {
   notReplayable: number;
 }
 
-const BATCH = 50;
 const MAX_SHOWN = 20;
 const LOG_EVERY_MS = 10_000;
-/** Letters that stay are hidden from others until the replay ends, or this long if it dies. */
-const VISIBILITY_SECONDS = 300;
 
 export function createReplay(options: ReplayOptions): Replay {
   const { queue, takeAgain, log, now = Date.now } = options;
   const today = { pipeline: options.pipeline, limits: options.entryLimits };
   let progress: Progress | undefined;
 
-  async function replayAll(
-    { dryRun, max }: ReplayRequest,
+  async function replayLetters(
+    request: ReplayRequest,
     at: Progress,
+    onExamined: (letters: number) => void,
     signal: AbortSignal,
   ): Promise<ReplayReport> {
-    const beganMs = now();
-    const counts = await queue.counts(signal);
-    const there = lettersIn(counts);
-    const held: string[] = [];
-    const staying: { eventId: string | undefined; stage: string; code: string }[] = [];
+    const { dryRun } = request;
+    const staying: LetterFacts[] = [];
     let notDeleted = 0;
-    let endedBy: ReplayReport['endedBy'] = there <= max ? 'empty' : 'max';
-    let loggedMs = beganMs;
 
-    async function replayBatch(letters: readonly ReceivedLetter[]): Promise<void> {
-      const accepted: EventToTake[] = [];
+    async function handle(letters: readonly ReceivedLetter[]): Promise<readonly ReceivedLetter[]> {
+      const events: EventToTake[] = [];
       const receipts: string[] = [];
-      for (const { receipt, letter } of letters) {
-        const verdict = await judgeLetter(letter, today, now());
-        at.examined += 1;
+      const stay: ReceivedLetter[] = [];
+      for (const received of letters) {
+        const verdict = await judgeLetter(received.letter, today, now());
         if ('take' in verdict) {
-          accepted.push(verdict.take);
-          receipts.push(receipt);
+          events.push(verdict.take);
+          receipts.push(received.receipt);
           continue;
         }
         at[verdict.stays] += 1;
-        held.push(receipt);
-        const { stage, code } = verdict;
-        if (staying.length < MAX_SHOWN) staying.push({ eventId: letter?.eventId, stage, code });
+        stay.push(received);
+        const { stage, code = factsOf(received).code } = verdict;
+        if (staying.length < MAX_SHOWN) staying.push({ ...factsOf(received), stage, code });
       }
-      if (dryRun || accepted.length === 0) {
-        at.replayed += accepted.length;
-        held.push(...receipts);
-        return;
+      if (!dryRun && events.length > 0) {
+        takeAgain(events);
+        try {
+          await queue.delete(receipts, signal);
+        } catch {
+          notDeleted += receipts.length;
+          log.warn({ letters: receipts.length }, 'Letters were replayed but not deleted');
+        }
       }
-      try {
-        takeAgain(accepted);
-      } catch (error) {
-        held.push(...receipts);
-        throw error;
-      }
-      at.replayed += accepted.length;
-      try {
-        await queue.delete(receipts, signal);
-      } catch {
-        notDeleted += receipts.length;
-        log.warn({ letters: receipts.length }, 'Letters were replayed but not deleted');
-      }
+      at.replayed += events.length;
+      return dryRun ? letters : stay;
     }
 
-    try {
-      while (at.examined < Math.min(max, there)) {
-        if (signal.aborted) {
-          endedBy = 'aborted';
-          break;
-        }
-        const letters = await queue.receive(
-          {
-            max: Math.min(BATCH, max - at.examined, there - at.examined),
-            visibilitySeconds: VISIBILITY_SECONDS,
-          },
-          signal,
-        );
-        if (letters.length === 0) {
-          const left = await queue.counts(signal);
-          endedBy = left.visible > 0 && held.length > 0 ? 'held_back' : 'empty';
-          break;
-        }
-        const [old, fresh] = splitAt(letters, beganMs);
-        held.push(...fresh.map(({ receipt }) => receipt));
-        if (old.length === 0) {
-          endedBy = 'empty';
-          break;
-        }
-        await replayBatch(old);
-        if (now() - loggedMs < LOG_EVERY_MS) continue;
-        loggedMs = now();
-        log.info({ ...at, of: counts.visible }, 'Replaying dead letters');
-      }
-    } finally {
-      // With no signal: a caller that has gone must not leave letters hidden.
-      if (held.length > 0) {
-        await queue.release(held).catch(() => log.warn('Letters stay hidden for some minutes'));
-      }
+    const read = await readThrough({ ...request, queue, log, now, handle, onExamined }, signal);
+    const { replayed, failedAgain, notReplayable } = at;
+    return { ...read, dryRun, replayed, failedAgain, notReplayable, notDeleted, staying };
+  }
+
+  /** One at a time: two would hold the letters of each other. */
+  async function alone<T>(
+    work: Progress['work'],
+    dryRun: boolean,
+    run: (at: Progress, onExamined: (letters: number) => void) => Promise<T>,
+  ): Promise<T> {
+    if (progress !== undefined) {
+      throw new BridgeError(
+        `A ${progress.work} is running already; GET /dead-letters shows how far it is`,
+        { code: 'replay_running', kind: 'reject' },
+      );
     }
-    const { startedAt: _shown, ...numbers } = at;
-    return { ...numbers, counts, notDeleted, endedBy, staying };
+    const at = newProgress(work, dryRun, now());
+    progress = at;
+    let loggedMs = now();
+    try {
+      return await run(at, (letters) => {
+        at.examined += letters;
+        if (now() - loggedMs < LOG_EVERY_MS) return;
+        loggedMs = now();
+        log.info(at, 'Reading dead letters');
+      });
+    } finally {
+      progress = undefined;
+    }
   }
 
   return {
-    async run(request, signal) {
-      if (progress !== undefined) {
-        throw new BridgeError(
-          'A replay is running already; GET /dead-letters shows how far it is',
-          {
-            code: 'replay_running',
-            kind: 'reject',
-          },
-        );
-      }
-      progress = newProgress(request.dryRun, now());
-      try {
-        const report = await replayAll(request, progress, signal);
+    run: (request, signal) =>
+      alone('replay', request.dryRun, async (at, onExamined) => {
+        const report = await replayLetters(request, at, onExamined, signal);
         const { staying: _shown, ...numbers } = report;
-        log.info(numbers, 'Dead letters replayed');
+        log.info(numbers, report.dryRun ? 'Dead letters judged' : 'Dead letters replayed');
         return report;
-      } finally {
-        progress = undefined;
-      }
-    },
+      }),
+    discard: (request, signal) =>
+      alone('discard', request.dryRun, async (_at, onExamined) => {
+        const report = await discardLetters(request, { queue, log, now, onExamined }, signal);
+        const { reasons: _shown, ...numbers } = report;
+        log.info(numbers, report.dryRun ? 'Dead letters counted' : 'Dead letters discarded');
+        return report;
+      }),
     get progress() {
       return progress === undefined ? undefined : { ...progress };
     },
   };
 }
 
-/** Those that were sent until then, and those that came later. */
-function splitAt(letters: readonly ReceivedLetter[], timeMs: number) {
-  const wasThere = ({ sentAt }: ReceivedLetter) => sentAt.getTime() <= timeMs;
-  return [letters.filter(wasThere), letters.filter((letter) => !wasThere(letter))] as const;
-}
-
-function newProgress(dryRun: boolean, nowMs: number): Progress {
+function newProgress(work: Progress['work'], dryRun: boolean, nowMs: number): Progress {
   const counts = { examined: 0, replayed: 0, failedAgain: 0, notReplayable: 0 };
-  return { startedAt: new Date(nowMs).toISOString(), dryRun, ...counts };
-}
-
-/** Beside the time of a letter: the queue's clock may be behind ours. */
-function lettersIn({ visible, inFlight, delayed }: DeadLetterCounts): number {
-  return visible + inFlight + delayed;
+  return { startedAt: new Date(nowMs).toISOString(), work, dryRun, ...counts };
 }

@@ -83,7 +83,7 @@ export function compileTransform(source: string, limits: ExpressionLimits): Tran
 
 /** The id as it is when it is a UUID, else a UUID that is always the same for it (version 5). */
 export function toUuid(eventId: string): string {
-  return isUuid(eventId) ? eventId.toLowerCase() : v5(eventId, EVENT_IDS);
+  return isUuid(eventId) ? eventId.toLowerCase() : v5(eventId.toWellFormed(), EVENT_IDS);
 }
 
 function failure(code: string, message: string, issue: PipelineIssue) {

@@ -1,7 +1,10 @@
 import { BridgeError } from '../../errors.ts';
-import type { Replay } from '../../events/dead-letters/replay.ts';
+import type { DiscardRequest } from '../../events/dead-letters/discard.ts';
+import type { Replay, ReplayRequest } from '../../events/dead-letters/replay.ts';
 import type { Journal } from '../../events/journal/journal.ts';
-import type { DeadLetterQueue, ReceivedLetter } from '../../events/ports.ts';
+import type { DeadLetter, DeadLetterQueue, ReceivedLetter } from '../../events/ports.ts';
+import { cutText } from '../../lib/cut-text.ts';
+import { writeJson } from '../../lib/json/exact-json.ts';
 import { Problem } from '../problem.ts';
 import type { Route } from '../route.ts';
 import { closedObject, count } from './schema-shapes.ts';
@@ -14,16 +17,19 @@ export interface DeadLetterRouteOptions {
 }
 
 const MAX_PEEK = 50;
-const MAX_REPLAY = 100_000;
+const MAX_LOOKED_AT = 100_000;
+/** Of one letter; a longer one is shown by the beginnings of its members. */
+const MAX_SHOWN_CHARACTERS = 16_384;
+const MAX_BEGINNING_CHARACTERS = 1024;
 /** Long enough to look, short enough should this process die while it does. */
 const PEEK_SECONDS = 10;
 
 const tag = 'Dead letters';
 const counts = closedObject({ visible: count, inFlight: count, delayed: count });
 
-/** Look at the events that could not be published, and publish them after all. */
+/** Look at the events that could not be published, and publish them after all, or discard what holds none. */
 export function deadLetterRoutes(options: DeadLetterRouteOptions): Route[] {
-  return [look(options), replayAll(options)];
+  return [look(options), replayAll(options), discard(options)];
 }
 
 function look({
@@ -38,7 +44,7 @@ function look({
     operationId: 'listDeadLetters',
     summary: 'How many dead letters there are, how old, and the first of them',
     description:
-      'Letters that are shown stay in the queue: they are received and released at once. On a FIFO queue these are the oldest, on a standard queue any. `waiting` are letters on this instance’s disk, which the queue has not taken yet.',
+      'Letters that are shown stay in the queue: they are received and released at once. On a FIFO queue these are the first ten at most, on a standard queue any; fewer when they are large. Of a letter longer than 16,384 characters the members are shown by the beginning of their text, with `shortened: true`; of a message that is no letter of ours, `beginning` is. `waiting` are letters on this instance’s disk, which the queue has not taken yet.',
     tag,
     query: {
       type: 'object',
@@ -71,7 +77,10 @@ function look({
               description: 'Age of the oldest letter that is shown',
             },
             letters: { type: 'array', items: { type: 'object' } },
-            replay: { type: 'object', description: 'How far the replay is that is running' },
+            replay: {
+              type: 'object',
+              description: 'How far the replay, or the discarding (`work`), is that is running',
+            },
           },
         },
       },
@@ -101,13 +110,73 @@ function look({
   };
 }
 
-function shown({ messageId, sentAt, receiveCount, letter }: ReceivedLetter) {
-  return { messageId, sentAt: sentAt.toISOString(), receiveCount, letter: letter ?? null };
+function shown({ messageId, sentAt, receiveCount, letter, body }: ReceivedLetter) {
+  const facts = { messageId, sentAt: sentAt.toISOString(), receiveCount };
+  if (letter !== undefined) return { ...facts, letter: shortened(letter) };
+  return { ...facts, letter: null, beginning: cutText(body, MAX_BEGINNING_CHARACTERS) };
 }
 
-function replayAll({
-  replay,
-}: DeadLetterRouteOptions): Route<{ readonly dryRun: boolean; readonly max: number }> {
+function shortened(letter: DeadLetter): object {
+  if (JSON.stringify(letter).length <= MAX_SHOWN_CHARACTERS) return letter;
+  const members = Object.entries(letter).map(([name, value]: [string, unknown]) => {
+    const text = typeof value === 'string' ? value : (writeJson(value) ?? '');
+    const isShort = text.length <= MAX_BEGINNING_CHARACTERS;
+    return [name, isShort ? value : cutText(text, MAX_BEGINNING_CHARACTERS)] as const;
+  });
+  return { ...Object.fromEntries(members), shortened: true };
+}
+
+const selection = {
+  stage: {
+    enum: ['read', 'filter', 'transform', 'validate', 'publish'],
+    description: 'Only letters of this stage',
+  },
+  code: {
+    type: 'string',
+    minLength: 1,
+    maxLength: 128,
+    description: 'Only letters with this `errorCode`; `not_a_letter`: messages of others',
+  },
+  eventId: {
+    type: 'string',
+    minLength: 1,
+    maxLength: 128,
+    description: 'Only letters with this event id',
+  },
+  max: {
+    type: 'integer',
+    minimum: 1,
+    maximum: MAX_LOOKED_AT,
+    default: 1000,
+    description: 'Letters to look at, also those that are not asked for',
+  },
+} as const;
+
+/** What both have in their answers. */
+const readThroughShape = {
+  dryRun: { type: 'boolean' },
+  counts: { ...counts, description: 'The queue before the first letter was received' },
+  examined: count,
+  passedOver: { ...count, description: 'Of these, letters that were not asked for' },
+  heldByOthers: {
+    ...count,
+    description: 'Letters that somebody else holds at the moment, as SQS counts them',
+  },
+  endedBy: {
+    enum: ['empty', 'max', 'held_by_others', 'held_back', 'aborted'],
+    description:
+      'empty: no more of the letters that were there when it began; held_by_others: no more of them, as somebody else (another replay, a look) holds some; held_back: a FIFO queue gives no more, as letters that stay could not be moved to its end',
+  },
+} as const;
+
+const failures = {
+  409: { description: 'A replay, or a discarding, is running already' },
+  502: { description: 'The queue failed' },
+  503: { description: 'The journal is full, or the worker does not run' },
+  504: { description: 'The queue did not answer in time' },
+} as const;
+
+function replayAll({ replay }: DeadLetterRouteOptions): Route<ReplayRequest> {
   return {
     method: 'post',
     path: '/dead-letters/replay',
@@ -115,7 +184,7 @@ function replayAll({
     operationId: 'replayDeadLetters',
     summary: 'Send dead letters through the pipeline again',
     description:
-      'Every raw event goes through today’s expression and schema, also where only the bus had refused it. An event that passes is committed to the journal, then its letter is deleted; from there it is published like any other, and becomes a new letter if the bus refuses it again. It ends with the letters that were in the queue when it began (by their number and by the time they were sent): new ones are left for the next replay. A letter that fails in the pipeline stays. Event ids stay the same. `dryRun` only counts. While it runs, GET /dead-letters shows how far it is.',
+      'Every raw event goes through today’s filter, expression and schema, also where only the bus had refused it. An event that passes is committed to the journal, then its letter is deleted; from there it is published like any other, and becomes a new letter if the bus refuses it again. It ends with the letters that were in the queue when it began (by their number and by the time they were sent): new ones are left for the next replay. A letter that fails in the pipeline, or breaks it, stays; on a FIFO queue it goes to the end, also in a dry run. Event ids stay the same. `dryRun` only counts. While it runs, GET /dead-letters shows how far it is.',
     tag,
     query: {
       type: 'object',
@@ -126,13 +195,7 @@ function replayAll({
           default: false,
           description: 'Judge the letters, change nothing',
         },
-        max: {
-          type: 'integer',
-          minimum: 1,
-          maximum: MAX_REPLAY,
-          default: 1000,
-          description: 'Letters to look at',
-        },
+        ...selection,
       },
     },
     responses: {
@@ -142,18 +205,15 @@ function replayAll({
           type: 'object',
           required: ['dryRun', 'counts', 'examined', 'replayed', 'failedAgain', 'endedBy'],
           properties: {
-            dryRun: { type: 'boolean' },
-            counts: { ...counts, description: 'The queue before the first letter was received' },
-            examined: count,
+            ...readThroughShape,
             replayed: { ...count, description: 'In a dry run: would be' },
             failedAgain: { ...count, description: 'They stay in the queue' },
-            notReplayable: { ...count, description: 'Lines that hold no event; they stay' },
-            notDeleted: { ...count, description: 'Replayed, but still in the queue' },
-            endedBy: {
-              enum: ['empty', 'max', 'held_back', 'aborted'],
+            notReplayable: {
+              ...count,
               description:
-                'empty: no more of the letters that were there when it began; held_back: a FIFO queue gives no more while letters that stay are before them',
+                'They hold no event, or break the pipeline, or are no letters; they stay',
             },
+            notDeleted: { ...count, description: 'Replayed, but still in the queue' },
             staying: {
               type: 'array',
               items: { type: 'object' },
@@ -162,21 +222,72 @@ function replayAll({
           },
         },
       },
-      409: { description: 'A replay is running already' },
-      502: { description: 'The queue failed' },
-      503: { description: 'The journal is full, or the worker does not run' },
-      504: { description: 'The queue did not answer in time' },
+      ...failures,
     },
-    async handle({ query, signal }) {
-      try {
-        const report = await replay.run(query, signal);
-        return { status: 200, body: report };
-      } catch (error) {
-        if (error instanceof BridgeError && error.code === 'replay_running') {
-          throw new Problem(409, error.code, error.message);
-        }
-        throw error;
-      }
-    },
+    handle: async ({ query, signal }) => ({
+      status: 200,
+      body: await unlessRunning(replay.run(query, signal)),
+    }),
   };
+}
+
+function discard({ replay }: DeadLetterRouteOptions): Route<DiscardRequest> {
+  return {
+    method: 'post',
+    path: '/dead-letters/discard',
+    role: 'operate',
+    operationId: 'discardDeadLetters',
+    summary: 'Delete dead letters that can never be replayed',
+    description:
+      'Deletes, for ever, letters that hold no event (lines of the stream that were none), or only the beginning of one that was too large for the queue. A letter that holds an event stays, whatever is asked. Messages that are no letters of ours are deleted only with `code=not_a_letter`. Each deleted letter is in the log, by event id, stage and code. `dryRun` only counts, by stage and code.',
+    tag,
+    query: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        dryRun: { type: 'boolean', default: false, description: 'Count, delete nothing' },
+        ...selection,
+      },
+    },
+    responses: {
+      200: {
+        description: 'What became of the letters',
+        schema: {
+          type: 'object',
+          required: ['dryRun', 'counts', 'examined', 'discarded', 'kept', 'reasons', 'endedBy'],
+          properties: {
+            ...readThroughShape,
+            discarded: { ...count, description: 'In a dry run: would be' },
+            kept: { ...count, description: 'They hold an event, or are messages of others' },
+            notDeleted: { ...count, description: 'SQS failed to delete them, or did not say' },
+            reasons: {
+              type: 'array',
+              items: closedObject({
+                stage: { type: 'string' },
+                code: { type: 'string' },
+                letters: count,
+              }),
+              description: 'What was discarded, by stage and code',
+            },
+          },
+        },
+      },
+      ...failures,
+    },
+    handle: async ({ query, signal }) => ({
+      status: 200,
+      body: await unlessRunning(replay.discard(query, signal)),
+    }),
+  };
+}
+
+async function unlessRunning<T>(running: Promise<T>): Promise<T> {
+  try {
+    return await running;
+  } catch (error) {
+    if (error instanceof BridgeError && error.code === 'replay_running') {
+      throw new Problem(409, error.code, error.message);
+    }
+    throw error;
+  }
 }

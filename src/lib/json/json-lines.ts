@@ -163,19 +163,22 @@ function whyUnreadable(
 
 const OPENING = ['{', '['];
 
-/** Nearly every line has too few brackets for that, which costs next to nothing to find. */
-function isTooDeep(text: string): boolean {
-  let left = MAX_LINE_DEPTH;
+/**
+ * Whether JSON text nests deeper than so many levels. Nearly every line has too few brackets for
+ * that, which costs next to nothing to find.
+ */
+export function isTooDeep(text: string, maxDepth: number = MAX_LINE_DEPTH): boolean {
+  let left = maxDepth;
   for (const bracket of OPENING) {
     for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
       left -= 1;
-      if (left < 0) return isNestedTooDeep(text);
+      if (left < 0) return isNestedTooDeep(text, maxDepth);
     }
   }
   return false;
 }
 
-function isNestedTooDeep(text: string): boolean {
+function isNestedTooDeep(text: string, maxDepth: number): boolean {
   let depth = 0;
   let inString = false;
   for (let at = 0; at < text.length; at += 1) {
@@ -187,7 +190,7 @@ function isNestedTooDeep(text: string): boolean {
       inString = true;
     } else if (char === '{' || char === '[') {
       depth += 1;
-      if (depth > MAX_LINE_DEPTH) return true;
+      if (depth > maxDepth) return true;
     } else if (char === '}' || char === ']') {
       depth -= 1;
     }

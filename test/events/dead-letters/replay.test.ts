@@ -1,48 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { ReplayReport } from '../../../src/events/dead-letters/replay.ts';
 import type { DeadLetter } from '../../../src/events/ports.ts';
-import type { SandboxOptions } from '../../../src/sandbox/options.ts';
-import { startTestServer } from '../../http/support/test-server.ts';
-import { copyConfiguration } from '../../support/files.ts';
-import { interaction, sandboxForTest, workerOn } from '../../support/worker-under-test.ts';
-
-const until = (assertion: () => void) => vi.waitFor(assertion, { timeout: 10_000, interval: 10 });
-
-/** A worker with its routes, and an expression that tests can break and mend. */
-async function operator(sandboxOptions: SandboxOptions = {}) {
-  const sandbox = await sandboxForTest(sandboxOptions);
-  const configuration = await copyConfiguration();
-  const under = await workerOn(sandbox, { configuration });
-  const { pipeline, routes, worker } = under;
-  const server = await startTestServer(routes);
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  worker.start();
-  await until(() => expect(under.health.ready).toBe(true));
-  return {
-    ...under,
-    sandbox,
-    letters: () => sandbox.cloud.deadLetters().length,
-    setExpression: async (text: string) => {
-      await writeFile(configuration.expressionFile, text);
-      await pipeline.reload();
-    },
-    get: async (path: string) => {
-      const answer = await fetch(server.url + path);
-      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
-    },
-    post: async (path: string) => {
-      const answer = await fetch(server.url + path, { method: 'POST' });
-      return {
-        status: answer.status,
-        headers: answer.headers,
-        body: (await answer.json()) as Record<string, unknown>,
-      };
-    },
-  };
-}
+import { interaction } from '../../support/worker-under-test.ts';
+import { operator, until } from './support/operator.ts';
 
 const GOOD = await readFile('config/event-transform.jsonata', 'utf8');
 /** What an older expression had made; no replay publishes it. */
@@ -276,15 +239,6 @@ describe('replaying', () => {
     const second = await post('/dead-letters/replay');
     expect(second.status).toBe(409);
     expect((await first).status).toBe(200);
-  });
-
-  test('says that a FIFO queue is held back by letters that fail again', async () => {
-    const { sandbox, post, letters } = await operator({ deadLetterQueue: 'letters.fifo' });
-    sandbox.emit(Array.from({ length: 12 }, () => interaction({ createdTime: 'never' })));
-    await until(() => expect(letters()).toBe(12));
-    const { body } = await post('/dead-letters/replay');
-    expect(body).toMatchObject({ failedAgain: 10, endedBy: 'held_back' });
-    expect(letters()).toBe(12);
   });
 
   test('reports a missing queue', async () => {

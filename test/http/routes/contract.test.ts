@@ -76,6 +76,7 @@ test('the document is valid OpenAPI 3.1 and names every operation', async () => 
     'get /report',
     'get /status',
     'get /version',
+    'post /dead-letters/discard',
     'post /dead-letters/replay',
     'post /log-level',
     'post /map',
