@@ -20,7 +20,7 @@ export interface DeadLetterSenderOptions {
   readonly flush: () => boolean;
   /** Bounds of the back-off while the queue is away, in milliseconds. */
   readonly retry: { readonly baseMs: number; readonly capMs: number };
-  /** How often the queue is checked while there is nothing to send, in milliseconds. Default one minute. */
+  /** How often the queue is checked, also after a failure, in milliseconds. Default one minute. */
   readonly checkMs?: number | undefined;
   readonly random?: (() => number) | undefined;
   readonly sleep?: Sleep | undefined;
@@ -108,19 +108,25 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
     },
     async run(signal) {
       let failures = 0;
+      let dueMs = -Infinity;
       for (;;) {
         try {
-          await queue.check(signal);
-          availability.up();
+          // Not before every batch: what is sent shows as well whether the queue is there.
+          if (performance.now() >= dueMs) {
+            await queue.check(signal);
+            dueMs = performance.now() + checkMs;
+            availability.up();
+          }
           do {
             hasNews = false;
             // A letter that was sent, but is still in the journal, would be sent again.
             if (flush()) await pass(signal);
           } while (hasNews && !signal.aborted);
           failures = 0;
-          await news.wait(signal, checkMs);
+          await news.wait(signal, Math.max(1, Math.ceil(dueMs - performance.now())));
         } catch (thrown) {
           signal.throwIfAborted();
+          dueMs = -Infinity;
           failures += 1;
           report(thrown, failures);
           await sleep(fullJitterMs(retry, failures, random), signal);

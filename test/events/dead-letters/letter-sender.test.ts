@@ -28,7 +28,7 @@ function letter(eventId: string): DeadLetter {
 const failure = (kind: 'retry' | 'reject' | 'systemic') =>
   new UpstreamError(`sqs: ${kind}`, { service: 'sqs', code: `sqs_${kind}`, kind });
 
-async function senderUnderTest() {
+async function senderUnderTest({ checkMs = 20 } = {}) {
   const journal = createJournal({
     path: join(await journalFolder(), 'journal.db'),
     maxBytes: 1e7,
@@ -44,6 +44,7 @@ async function senderUnderTest() {
   const state = {
     sent: [] as string[],
     calls: 0,
+    checks: 0,
     hold: undefined as Promise<void> | undefined,
     check: undefined as Error | undefined,
     answer: (_eventId: string): Error | undefined => undefined,
@@ -61,6 +62,7 @@ async function senderUnderTest() {
         });
       },
       async check() {
+        state.checks += 1;
         if (state.check !== undefined) throw state.check;
       },
     },
@@ -73,7 +75,7 @@ async function senderUnderTest() {
     onSent: (seqs) => void journal.write({ sent: seqs }),
     flush: () => true,
     retry: { baseMs: 2, capMs: 10 },
-    checkMs: 20,
+    checkMs,
   });
   const stopping = new AbortController();
   let running: Promise<unknown> = Promise.resolve();
@@ -121,6 +123,23 @@ describe('letters on their way to the queue', () => {
     await until(() => expect(journal.letters).toBe(0));
     expect(state.sent).toEqual(['a', 'b', 'c']);
     expect(queue()).toBe('up');
+  });
+
+  test('cost one look at the queue a while, and one after a failure, not one a batch', async () => {
+    const { add, start, journal, state } = await senderUnderTest({ checkMs: 60_000 });
+    start();
+    for (let batch = 0; batch < 10; batch += 1) {
+      add(`a-${batch}`);
+      await until(() => expect(journal.letters).toBe(0));
+    }
+    expect(state.checks).toBe(1);
+    state.answer = () => {
+      state.answer = () => undefined;
+      return failure('retry');
+    };
+    add('b');
+    await until(() => expect(journal.letters).toBe(0));
+    expect(state.checks).toBe(2);
   });
 
   test('wait while the queue is missing, and go when it is created', async () => {
