@@ -27,8 +27,10 @@ let environment: NodeJS.ProcessEnv = process.env;
 let banner: ((port: number) => string) | undefined;
 
 try {
-  await startTrialWithoutCredentials();
-  if (process.argv.includes('--check')) await check();
+  const isJournalCommand = process.argv[2]?.startsWith('--journal-') === true;
+  if (!isJournalCommand) await startTrialWithoutCredentials();
+  if (isJournalCommand) await journal();
+  else if (process.argv.includes('--check')) await check();
   else await serve();
 } catch (error) {
   process.stderr.write(explain(error));
@@ -57,6 +59,11 @@ async function check(): Promise<void> {
   const { checkRemote } = await import('./cli/check/reachability.ts');
   process.exitCode = await checkAll(environment, process.argv.slice(2), { checkRemote });
   await releasers.release();
+}
+
+async function journal(): Promise<void> {
+  const { journalCommand } = await import('./cli/journal.ts');
+  process.exitCode = await journalCommand(environment, process.argv.slice(2));
 }
 
 async function serve(): Promise<void> {

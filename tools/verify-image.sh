@@ -188,6 +188,13 @@ expect_status 78 "a second process on the same journal" "${service[@]}" PORT=0 "
 grep -q "in use by another process" "$work/output" || fail "the second process does not say why: $(cat "$work/output")"
 expect_clean_stop "$main" "$work/log"
 
+echo "What is in its journal is saved, and restored into a new one, with the image alone:"
+expect_status 0 "--journal-rescue" "${command[@]}" --journal-rescue "$work/data/rescue.ndjson"
+mkdir "$work/damaged"
+mv "$work/data"/journal.db* "$work/damaged"
+expect_status 0 "--journal-restore" "${command[@]}" --journal-restore "$work/data/rescue.ndjson"
+[ -s "$work/data/journal.db" ] || fail "there is no new journal"
+
 echo "As a trial, with the embedded sandbox, it gets ready and stops cleanly:"
 as_user NODE_ENV=development PORT="$port" "${command[@]}" >"$work/log" 2>&1 &
 trial=$!

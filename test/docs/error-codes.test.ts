@@ -135,12 +135,3 @@ test('links between the documents lead to headings that exist', () => {
     }
   }
 });
-
-test('the runbook marks a saved journal as the code does', () => {
-  const source = readFileSync('src/events/journal/journal-file.ts', 'utf8');
-  const id = Number(/APPLICATION_ID = (0x\w+)/.exec(source)?.[1]?.replaceAll('_', ''));
-  const layout = /LAYOUT_VERSION = (\d+)/.exec(source)?.[1];
-  expect(readFileSync('docs/runbook.md', 'utf8')).toContain(
-    `PRAGMA application_id = ${id}; PRAGMA user_version = ${layout};`,
-  );
-});

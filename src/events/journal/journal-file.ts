@@ -1,6 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { ConfigError, coerceError } from '../../errors.ts';
-import { openSqliteFile, type SqliteFile } from '../../lib/files/sqlite-file.ts';
+import {
+  openSqliteFile,
+  SQLITE,
+  type SqliteFile,
+  sqliteCode,
+} from '../../lib/files/sqlite-file.ts';
 
 /** "IBJ1": marks the file as ours. */
 const APPLICATION_ID = 0x49_42_4a_31;
@@ -89,15 +94,6 @@ function isNew(database: DatabaseSync): boolean {
 
 function pragma(database: DatabaseSync, name: string): unknown {
   return Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0];
-}
-
-/** SQLite's primary result codes: https://sqlite.org/rescode.html */
-const SQLITE = { busy: 5, corrupt: 11, notADatabase: 26 } as const;
-
-function sqliteCode(error: unknown): number | undefined {
-  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
-    ? error.errcode & 0xff
-    : undefined;
 }
 
 function explain(thrown: unknown, path: string): ConfigError {

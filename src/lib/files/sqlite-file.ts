@@ -65,3 +65,13 @@ function createPrivately(path: string): void {
     if (!existsSync(path)) throw error;
   }
 }
+
+/** SQLite's primary result codes: https://sqlite.org/rescode.html */
+export const SQLITE = { busy: 5, corrupt: 11, notADatabase: 26 } as const;
+
+/** The primary result code, when SQLite threw this. */
+export function sqliteCode(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
+    ? error.errcode & 0xff
+    : undefined;
+}
