@@ -49,6 +49,12 @@ export function createAdminService(sandbox: SandboxParts): Service {
   route('DELETE', '/queues/:name', 'delete a queue', (call) =>
     sandbox.cloud.deleteQueue(lastSegment(call)),
   );
+  route('POST', '/buses/:name', "create a bus, by its ARN one of another account's", (call) =>
+    sandbox.cloud.createBus(lastSegment(call)),
+  );
+  route('DELETE', '/buses/:name', 'delete a bus', (call) =>
+    sandbox.cloud.deleteBus(lastSegment(call)),
+  );
   route('DELETE', '/access-keys/:id', 'AWS refuses what is signed with it from now on', (call) =>
     sandbox.cloud.revokeAccessKey(lastSegment(call)),
   );

@@ -217,7 +217,7 @@ export function awsConnections(
   log?: Logger,
   credentialsOptions?: AwsCredentialsOptions,
 ) {
-  const credentials = createCredentials(credentialsOptions);
+  const credentials = createCredentials({ log, ...credentialsOptions });
   const network = networkOf(config);
   const { AWS_CA_BUNDLE = '' } = config;
   const authorities = `${network.authorities ?? ''}${AWS_CA_BUNDLE}` || undefined;

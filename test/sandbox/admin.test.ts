@@ -154,6 +154,38 @@ describe('steering', () => {
     expect((await send(at('/queues/more'), { method: 'DELETE' })).status).toBe(204);
   });
 
+  test('buses and access keys of AWS', async () => {
+    const sandbox = await sandboxWith();
+    const client = new EventBridgeClient({
+      region: 'us-east-1',
+      endpoint: sandbox.url,
+      credentials: { accessKeyId: 'OLD', secretAccessKey: 's' },
+      maxAttempts: 1,
+    });
+    onTestFinished(() => client.destroy());
+    const arn = 'arn:aws:events:us-east-1:123456789012:event-bus/theirs';
+    const accepted = async (EventBusName: string) => {
+      const entry = { EventBusName, Source: 's', DetailType: 't', Detail: '{}' };
+      const { Entries = [] } = await client.send(new PutEventsCommand({ Entries: [entry] }));
+      return Entries[0]?.ErrorCode ?? sandbox.cloud.busEventCount();
+    };
+    const at = (path: string) => `${sandbox.url}/_sandbox${path}`;
+    const bus = at(`/buses/${encodeURIComponent(arn)}`);
+
+    expect(await accepted(arn)).toBe('AccessDeniedException');
+    expect((await post(bus)).status).toBe(204);
+    expect(await accepted(arn)).toBe(1);
+    expect((await send(bus, { method: 'DELETE' })).status).toBe(204);
+    expect(await accepted(arn)).toBe('AccessDeniedException');
+
+    expect((await send(at('/access-keys/OTHER'), { method: 'DELETE' })).status).toBe(204);
+    expect(await accepted('default')).toBe(2);
+    await send(at('/access-keys/OLD'), { method: 'DELETE' });
+    await expect(accepted('default')).rejects.toMatchObject({
+      name: 'UnrecognizedClientException',
+    });
+  });
+
   test('reset forgets what came in and every fault', async () => {
     const sandbox = await sandboxWith();
     const caller = await createCaller(sandbox);

@@ -1,9 +1,13 @@
 import { defaultProvider } from '@aws-sdk/credential-provider-node';
+import { cutText } from '../../lib/cut-text.ts';
+import type { Logger } from '../../lib/logger.ts';
 
 export interface AwsCredentialsOptions {
   /** The chain is asked afresh at most this often, in milliseconds. Default 5000. */
   readonly restMs?: number | undefined;
   readonly now?: (() => number) | undefined;
+  /** Gets what the SDK would write to the console. */
+  readonly log?: Pick<Logger, 'warn'> | undefined;
 }
 
 /**
@@ -24,9 +28,13 @@ export interface AwsCredentials {
 }
 
 export function createCredentials(options: AwsCredentialsOptions = {}): AwsCredentials {
-  const { restMs = 5000, now = () => performance.now() } = options;
+  const { restMs = 5000, now = () => performance.now(), log } = options;
+  const nothing = () => undefined;
+  const warn = (text: unknown) =>
+    log?.warn({ remark: inOurWords(String(text)) }, 'AWS credentials');
+  const logger = { debug: nothing, info: nothing, warn, error: nothing };
   // Otherwise the SDK reads the shared files once in the life of the process.
-  const ask = () => defaultProvider({ ignoreCache: true });
+  const ask = () => defaultProvider({ ignoreCache: true, logger });
   let provider = ask();
   let generation = 0;
   let renewedAtMs = -Infinity;
@@ -48,4 +56,11 @@ export function createCredentials(options: AwsCredentialsOptions = {}): AwsCrede
       return refused !== generation;
     },
   };
+}
+
+function inOurWords(text: string): string {
+  if (text.includes('Multiple credential sources')) {
+    return 'AWS_PROFILE is set, and so are keys in the environment: the profile is used';
+  }
+  return cutText(text.replaceAll(/\s+/g, ' '), 300);
 }

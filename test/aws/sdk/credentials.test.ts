@@ -8,6 +8,7 @@ import { createSchemaRegistry } from '../../../src/aws/schema-registry.ts';
 import { type AwsCredentialsOptions, createCredentials } from '../../../src/aws/sdk/credentials.ts';
 import { createDeadLetterQueue } from '../../../src/aws/sqs/dead-letter-queue.ts';
 import type { BusEntry } from '../../../src/events/ports.ts';
+import { createLogger } from '../../../src/lib/logger.ts';
 import { interactions, sandboxForTest, workerOn } from '../../support/worker-under-test.ts';
 import { type RunningAws, startAws, useTestCredentials, wayTo } from '../aws-sandbox.ts';
 
@@ -119,6 +120,24 @@ describe('keys of the shared file', () => {
     await expect(bus.put([entry])).rejects.toMatchObject(REFUSED);
     expect(await asked()).toBe(2);
   });
+});
+
+test('what the SDK would say on the console is said in the log, in words of ours', async () => {
+  await writeKey('FILE');
+  vi.stubEnv('AWS_PROFILE', 'default');
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'ENVIRONMENT');
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 's');
+  const spoken = vi.spyOn(console, 'warn');
+  onTestFinished(() => spoken.mockRestore());
+  const lines: string[] = [];
+  const log = createLogger({ level: 'info', destination: { write: (l) => void lines.push(l) } });
+  const { bus } = busWith({ log });
+  sandbox.aws.revokeAccessKey('ENVIRONMENT');
+  await bus.check();
+  expect(spoken).not.toHaveBeenCalled();
+  expect(lines.map((line) => (JSON.parse(line) as { remark: string }).remark)).toEqual([
+    'AWS_PROFILE is set, and so are keys in the environment: the profile is used',
+  ]);
 });
 
 test('one look-up serves all four services', async () => {
