@@ -11,7 +11,7 @@ export interface DispatcherOptions {
   readonly gate: Pick<BusGate, 'open' | 'holdMs' | 'seeking'>;
   readonly limit: Pick<InFlightLimit, 'value'>;
   readonly deliver: Deliver;
-  readonly barred: Pick<BarredGroups, 'has'>;
+  readonly barred: Pick<BarredGroups, 'find'>;
   /** How long an event waits for others to fill its batch, in milliseconds. */
   readonly lingerMs: number;
   /** The queue may have become shorter. */
@@ -87,7 +87,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       // Where all that waits is delayed, nothing is proven yet.
       if (queue.size === 0) return queue.delayed === 0;
       return send(
-        gate.seeking ? queue.takeProbe((entry) => barred.has(entry)) : queue.takeBatch('new'),
+        gate.seeking
+          ? queue.takeProbe((entry) => barred.find(entry) !== undefined)
+          : queue.takeBatch('new'),
       );
     },
     get inFlight() {

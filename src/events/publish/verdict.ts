@@ -6,7 +6,7 @@ import type { PendingEvent } from './pending-event.ts';
 /** What the verdict on an entry depends on, beside the answer. */
 export type EntryFacts = Pick<
   PendingEvent,
-  'entry' | 'alone' | 'retries' | 'callFailures' | 'lastFailedAtMs'
+  'event' | 'entry' | 'alone' | 'retries' | 'callFailures' | 'lastFailedAtMs'
 >;
 
 /** What is known of the bus, from before the call. */
@@ -165,8 +165,12 @@ function isToBlame({ alone, lastFailedAtMs, callFailures }: EntryFacts, bus: Bus
   return bus.failedMs <= lastFailedAtMs || callFailures >= GUILTY_AFTER;
 }
 
-/** It, or one like it, failed before, and since then others came through. */
-function othersPassed({ entry, lastFailedAtMs }: EntryFacts, bus: BusFacts): boolean {
+/**
+ * It, or one like it, failed before, and since then others came through. A letter that is replayed
+ * proves nothing about the bus either way: it goes back to where it came from.
+ */
+function othersPassed({ event, entry, lastFailedAtMs }: EntryFacts, bus: BusFacts): boolean {
+  if (event.entry !== undefined) return true;
   const { sinceMs = Infinity } = bus.barred(entry) ?? {};
   return (lastFailedAtMs > 0 && bus.acceptedMs > lastFailedAtMs) || bus.acceptedMs > sinceMs;
 }

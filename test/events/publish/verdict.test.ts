@@ -11,8 +11,10 @@ import {
 import { ACCEPTED, busFailure, refused, takenEvent } from './support/publisher-under-test.ts';
 
 /** Never failed. */
+const { entry, ...taken } = takenEvent('fresh');
 const FRESH: EntryFacts = {
-  entry: takenEvent('fresh').entry,
+  event: { ...taken, entry: undefined },
+  entry,
   alone: false,
   retries: 0,
   callFailures: 0,
@@ -141,6 +143,12 @@ const OUTCOMES: readonly Case[] = [
     bus: { ...BUS, barred: () => ({ sinceMs: 1001, condemned: true }) },
     entries: [again({ suspected: true, barred: true })],
     kind: 'systemic',
+  },
+  {
+    name: 'a letter that is replayed says nothing about the bus',
+    batch: [{ event: { ...taken, entry } }, { event: { ...taken, entry }, retries: 2 }],
+    answer: [denied, denied],
+    entries: [again({ own: true, barred: true }), refuse('retries')],
   },
   {
     name: 'of a group that is condemned none needs retries',
@@ -316,6 +324,7 @@ test('whatever the answer: the codes’ texts decide nothing', () => {
 test('no verdict is passed on an entry while the gate is closed, but for what the bus rejects', () => {
   const outcome = fc.constantFrom(ACCEPTED, passing, throttled, denied, malformed);
   const facts = fc.record({
+    event: fc.constant(FRESH.event),
     entry: fc.constant(FRESH.entry),
     alone: fc.boolean(),
     retries: fc.integer({ min: 0, max: 2 }),

@@ -151,6 +151,10 @@ export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = 
     lines,
     health,
     add: (list: readonly TransformedEvent[]) => {
+      for (const event of list) publisher.add({ ...event, entry: undefined }, event.entry);
+    },
+    /** As what a replay takes again. */
+    addLetters: (list: readonly TransformedEvent[]) => {
       for (const event of list) publisher.add(event, event.entry);
     },
     bus: () => health.snapshot()[0]?.state,
