@@ -182,21 +182,21 @@ describe('the bus', () => {
       configuration,
       schemaMode: 'off',
       publish: { maxRetries: 2 },
-      worker: { windowEvents: 100 },
+      worker: { windowEvents: 200 },
     });
     await connected(under);
     const { payload } = interaction();
     const barred = (count: number) =>
       Array.from({ length: count }, () => interaction({ payload: { ...payload, type: 'email' } }));
     // At first nothing shows that the bus takes any.
-    const first = [...barred(80), ...interactions(30)];
+    const first = [...barred(150), ...interactions(30)];
     sandbox.emit(first);
     await until(() => expect(under.stats.counts.published).toBe(30));
-    sandbox.emit([...barred(500), ...interactions(30)]);
-    await settled(under, 640);
-    expect(under.stats.counts).toMatchObject({ published: 60, failed: 580 });
+    sandbox.emit([...barred(800), ...interactions(30)]);
+    await settled(under, 1010);
+    expect(under.stats.counts).toMatchObject({ published: 60, failed: 950 });
     expect(sandbox.cloud.acceptedIds.length).toBe(60);
-    await until(() => expect(letters(sandbox)).toHaveLength(580));
+    await until(() => expect(sandbox.cloud.deadLetters()).toHaveLength(950));
     expect(new Set(letters(sandbox).map(({ errorCode }) => errorCode))).toEqual(
       new Set(['eventbridge_access_denied']),
     );
