@@ -10,7 +10,7 @@ import { createValueCounter, type ValueCounter } from './value-counter.ts';
 const MAX_NAME_LENGTH = 256;
 const MAX_OTHER_NAMES = 10_000;
 /** Of all attributes, when they are asked for without their names. */
-const MAX_ALL = 500;
+export const MAX_ALL_ATTRIBUTES = 500;
 /** Then fewer values of each are told apart, so that the memory stays the same. */
 const MAX_VALUES_OF_ALL = 200;
 
@@ -57,10 +57,10 @@ export function createDetailedTally(options: DetailedTallyOptions): DetailedTall
   const tracked = new Map<string, AttributeCount>();
   let truncated = false;
 
-  if (isAll && names.length > MAX_ALL) throw tooManyAttributes();
+  if (isAll && names.length > MAX_ALL_ATTRIBUTES) throw tooManyAttributes();
   for (const name of names) track(name, options.details);
   for (const name of definitions.keys()) if (!tracked.has(name)) track(name, false);
-  const maxTracked = isAll ? MAX_ALL : tracked.size + MAX_OTHER_NAMES;
+  const maxTracked = isAll ? MAX_ALL_ATTRIBUTES : tracked.size + MAX_OTHER_NAMES;
 
   function track(name: string, withDetail: boolean): AttributeCount {
     const count = { populated: 0, detail: withDetail ? detailOf(name) : undefined };
@@ -128,7 +128,11 @@ export function createDetailedTally(options: DetailedTallyOptions): DetailedTall
 
 function tooManyAttributes(): BridgeError {
   return new BridgeError(
-    `More than ${MAX_ALL} attributes are defined or filled in the period, or one has a name of more than ${MAX_NAME_LENGTH} characters; ask for those that matter by name: filledNotDefined of a report with details lists them`,
-    { code: 'report_too_many_attributes', kind: 'reject', details: { maxAttributes: MAX_ALL } },
+    `More than ${MAX_ALL_ATTRIBUTES} attributes are defined or filled in the period, or one has a name of more than ${MAX_NAME_LENGTH} characters; ask for those that matter by name: filledNotDefined of a report with details lists them`,
+    {
+      code: 'report_too_many_attributes',
+      kind: 'reject',
+      details: { maxAttributes: MAX_ALL_ATTRIBUTES },
+    },
   );
 }

@@ -3,7 +3,11 @@ import {
   isAttributeName,
 } from '../../../attributes/definitions/attribute-name.ts';
 import { isIsoDate } from '../../../attributes/definitions/iso-date.ts';
-import { ALL_ATTRIBUTES, type AskedAttributes } from '../../../attributes/report/detailed-tally.ts';
+import {
+  ALL_ATTRIBUTES,
+  type AskedAttributes,
+  MAX_ALL_ATTRIBUTES,
+} from '../../../attributes/report/detailed-tally.ts';
 import {
   openTimeZone,
   TIME_ZONE_RULE,
@@ -43,7 +47,7 @@ export const reportQuerySchema = {
     attrs: {
       type: 'string',
       default: DEFAULT_ATTRIBUTES,
-      description: `Attribute names, separated by commas: 1 to ${MAX_NAMES}; one given twice counts once. Or \`*\`: all that are defined for \`orgId\`, or filled in the period, by name; more than 500 are a 422`,
+      description: `Attribute names, separated by commas: 1 to ${MAX_NAMES}; one given twice counts once. Or \`*\`: all that are defined for \`orgId\`, or filled in the period, by name; more than ${MAX_ALL_ATTRIBUTES} are a 422`,
     },
     days: {
       type: 'integer',
