@@ -10,6 +10,8 @@ export interface TakenEvent {
   readonly takenAtMs: number;
   /** Length of its JSON text in UTF-16 units, the measure of what it costs to keep it in memory. */
   readonly size: number;
+  /** Taken again by this process, from its dead letter: it can go back there. */
+  readonly isReplayed: boolean;
 }
 
 /** Where taken events come from, and what becomes of them. */

@@ -28,7 +28,7 @@ function letter(number: number): DeadLetter {
 }
 
 const numberOf = ({ letter }: ReceivedLetter): number =>
-  (letter?.originalEvent as { number: number }).number;
+  (letter?.originalEvent as { number: number } | undefined)?.number ?? Number.NaN;
 
 /** Our own adapter on a new queue of the engine, with letters in it. */
 async function withLetters<T>(
@@ -36,11 +36,12 @@ async function withLetters<T>(
   suffix: '' | '.fifo',
   use: (queue: DeadLetterQueue) => Promise<T>,
 ): Promise<T> {
-  const { url: queueUrl, untilVisible } = await makeQueue(engine, suffix);
+  const made = await makeQueue(engine, suffix);
+  const queueUrl = made.url;
   const queue = createDeadLetterQueue({ ...wayTo(engine.url), queueUrl });
   try {
     await queue.send(Array.from({ length: LETTERS }, (_, number) => letter(number)));
-    await untilVisible(LETTERS);
+    await made.untilVisible(LETTERS);
     return await use(queue);
   } finally {
     queue.close();

@@ -52,7 +52,7 @@ export function createBacklog(options: BacklogOptions): Backlog {
     if (!loading || !behind() || room <= 0 || size >= MAX_SIZE) return;
     const rows = journal.eventsAfter(loadedThrough, room, MAX_SIZE - size);
     for (const { raw, ...row } of rows) {
-      keep({ ...row, raw: readJson(raw) as RawEvent, size: raw.length });
+      keep({ ...row, raw: readJson(raw) as RawEvent, size: raw.length, isReplayed: false });
     }
     if (rows.length === 0) loadedThrough = journal.lastSeq;
   }

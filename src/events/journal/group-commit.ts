@@ -84,7 +84,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     }
     stats.spent('journal', performance.now() - startedMs, taken.length);
     stats.counts.ingested += taken.length;
-    const events = takenOf(taken, firstSeq);
+    const events = takenOf(taken, firstSeq, false);
     const hasLetters = letters.length > 0;
     taken = [];
     settled = [];
@@ -122,7 +122,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       const again = events.map(withRow);
       const firstSeq = journal.write({ take: again.map(rowIn) });
       stats.counts.replayed += again.length;
-      onTaken(takenOf(again, firstSeq));
+      onTaken(takenOf(again, firstSeq, true));
     },
     settle(seq) {
       settled.push(seq);
@@ -165,13 +165,18 @@ function withRow(taken: EventToTake): EventRow {
 
 const rowIn = ({ row }: EventRow) => row;
 
-function takenOf(rows: readonly EventRow[], firstSeq: number): readonly TakenEvent[] {
+function takenOf(
+  rows: readonly EventRow[],
+  firstSeq: number,
+  isReplayed: boolean,
+): readonly TakenEvent[] {
   return rows.map(({ event: { eventId, event, takenAtMs }, row }, index) => ({
     seq: firstSeq + index,
     eventId,
     raw: event,
     takenAtMs,
     size: row.raw.length,
+    isReplayed,
   }));
 }
 

@@ -170,7 +170,7 @@ function isToBlame({ alone, lastFailedAtMs, callFailures }: EntryFacts, bus: Bus
  * proves nothing about the bus either way: it goes back to where it came from.
  */
 function othersPassed({ event, entry, lastFailedAtMs }: EntryFacts, bus: BusFacts): boolean {
-  if (event.entry !== undefined) return true;
+  if (event.isReplayed) return true;
   const { sinceMs = Infinity } = bus.barred(entry) ?? {};
   return (lastFailedAtMs > 0 && bus.acceptedMs > lastFailedAtMs) || bus.acceptedMs > sinceMs;
 }

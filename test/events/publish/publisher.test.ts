@@ -121,7 +121,7 @@ describe('an entry of its own', () => {
     await until(() => expect(refusals).toHaveLength(1));
     expect(refusals).toEqual([
       {
-        event: { ...bad, entry: undefined },
+        event: bad,
         entry: bad.entry,
         attempts: 4,
         retries: 3,

@@ -10,10 +10,11 @@ import {
 } from '../../../src/events/publish/verdict.ts';
 import { ACCEPTED, busFailure, refused, takenEvent } from './support/publisher-under-test.ts';
 
-/** Never failed. */
 const { entry, ...taken } = takenEvent('fresh');
+const REPLAYED = { ...taken, isReplayed: true };
+/** Never failed. */
 const FRESH: EntryFacts = {
-  event: { ...taken, entry: undefined },
+  event: taken,
   entry,
   alone: false,
   retries: 0,
@@ -146,7 +147,7 @@ const OUTCOMES: readonly Case[] = [
   },
   {
     name: 'a letter that is replayed says nothing about the bus',
-    batch: [{ event: { ...taken, entry } }, { event: { ...taken, entry }, retries: 2 }],
+    batch: [{ event: REPLAYED }, { event: REPLAYED, retries: 2 }],
     answer: [denied, denied],
     entries: [again({ own: true, barred: true }), refuse('retries')],
   },

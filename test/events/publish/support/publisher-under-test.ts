@@ -97,6 +97,7 @@ export function takenEvent(name: string, bytes = 10, source = 's'): TransformedE
     raw: {},
     takenAtMs: 0,
     size: bytes,
+    isReplayed: false,
     entry: {
       source,
       detailType: 't',
@@ -151,11 +152,11 @@ export function publisherOn(bus: EventBus, options: Partial<PublisherOptions> = 
     lines,
     health,
     add: (list: readonly TransformedEvent[]) => {
-      for (const event of list) publisher.add({ ...event, entry: undefined }, event.entry);
+      for (const event of list) publisher.add(event, event.entry);
     },
     /** As what a replay takes again. */
     addLetters: (list: readonly TransformedEvent[]) => {
-      for (const event of list) publisher.add(event, event.entry);
+      for (const event of list) publisher.add({ ...event, isReplayed: true }, event.entry);
     },
     bus: () => health.snapshot()[0]?.state,
   };
