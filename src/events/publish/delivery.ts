@@ -124,7 +124,10 @@ export function createDelivery(options: DeliveryOptions): Deliver {
   function noteBarred(entry: BusEntry, verdict: Verdict | undefined, startedMs: number): void {
     if (verdict === undefined || !isBarring(verdict)) return;
     barred.bar(entry, startedMs);
-    if (verdict.to === 'refuse') barred.condemn(entry);
+    if (verdict.to !== 'refuse') return;
+    // Of a letter that goes back nothing may have shown that the bus takes any.
+    const { sinceMs = Infinity } = barred.find(entry) ?? {};
+    if (history.acceptedMs > sinceMs) barred.condemn(entry);
   }
 
   function settle(pending: PendingEvent, verdict: Verdict | undefined): void {

@@ -362,6 +362,25 @@ describe('an outage', () => {
     expect(test.bus()).toBe('up');
   });
 
+  test('letters that went back while the bus took nothing condemn no live event of their source', async () => {
+    const { bus, state } = busInMemory();
+    state.answer = (sent) => sent.map(() => denied);
+    const test = publisherOn(bus, { retry: { maxRetries: 1, baseMs: 2, capMs: 20 } });
+    test.addLetters(events(5, 'letter', 'other'));
+    await until(() => expect(test.refusals.size).toBe(5));
+    // A policy that was mended is not everywhere at once.
+    let flaps = 1;
+    state.answer = (sent) =>
+      sent.map((name) => {
+        if (!name.startsWith('flapping') || flaps === 0) return ACCEPTED;
+        flaps -= 1;
+        return denied;
+      });
+    test.add([takenEvent('good'), takenEvent('flapping', 10, 'other')]);
+    await until(() => expect(test.accepted.sort()).toEqual(['flapping', 'good']));
+    expect(test.refusals.size).toBe(5);
+  });
+
   test('a bus that takes nothing any more keeps what comes, also of a source that it never took', async () => {
     const { bus, state } = busInMemory();
     const test = publisherOn(bus, { retry: { maxRetries: 0, baseMs: 2, capMs: 20 } });
