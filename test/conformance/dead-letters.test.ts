@@ -27,8 +27,8 @@ function letter(number: number): DeadLetter {
   };
 }
 
-const numberOf = ({ letter }: ReceivedLetter): number =>
-  (letter?.originalEvent as { number: number } | undefined)?.number ?? Number.NaN;
+const numberOf = (received: ReceivedLetter): number =>
+  (received.letter?.originalEvent as { number: number } | undefined)?.number ?? -1;
 
 /** Our own adapter on a new queue of the engine, with letters in it. */
 async function withLetters<T>(
@@ -37,8 +37,7 @@ async function withLetters<T>(
   use: (queue: DeadLetterQueue) => Promise<T>,
 ): Promise<T> {
   const made = await makeQueue(engine, suffix);
-  const queueUrl = made.url;
-  const queue = createDeadLetterQueue({ ...wayTo(engine.url), queueUrl });
+  const queue = createDeadLetterQueue({ ...wayTo(engine.url), queueUrl: made.url });
   try {
     await queue.send(Array.from({ length: LETTERS }, (_, number) => letter(number)));
     await made.untilVisible(LETTERS);
