@@ -193,7 +193,7 @@ function replayAll({ replay }: DeadLetterRouteOptions): Route<ReplayRequest> {
         dryRun: {
           type: 'boolean',
           default: false,
-          description: 'Judge the letters, change nothing',
+          description: 'Judge the letters, take and delete none',
         },
         ...selection,
       },

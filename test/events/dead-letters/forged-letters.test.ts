@@ -94,6 +94,22 @@ describe('a forged letter', () => {
     expect(text).not.toContain('a name of my own');
   });
 
+  test.each(['letters', 'letters.fifo'])(
+    'that is large takes no other one with it, in %s',
+    async (deadLetterQueue) => {
+      const { forge, post, queue, letters } = await operator({ deadLetterQueue });
+      const large = () => JSON.stringify(forged({ originalEvent: 'x'.repeat(900_000) }));
+      await forge(...Array.from({ length: 13 }, large));
+      const one = await queue.receive({ max: 50, visibilitySeconds: 30 });
+      expect(one.length, 'not all of them at once').toBeLessThan(8);
+      await queue.release(one.map(({ receipt }) => receipt));
+      const { body } = await post('/dead-letters/replay');
+      expect(body).toMatchObject({ examined: 13, notReplayable: 13, endedBy: 'empty' });
+      expect(letters()).toBe(13);
+      expect(await queue.counts()).toEqual({ visible: 13, inFlight: 0, delayed: 0 });
+    },
+  );
+
   test('tells of itself in few words, and is shown by its beginning', async () => {
     const { forge, post, get } = await operator();
     const long = 'x'.repeat(100_000);
