@@ -42,6 +42,7 @@ test('the main job runs end to end: events flow to the bus, and a record is writ
     'journal',
     'mapping-file',
     'permissions',
+    'pipeline',
     'queue',
     'schema',
     'stream',

@@ -6,12 +6,14 @@ import type { Pipeline, Processed } from '../pipeline/pipeline.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { EventSupply, TakenEvent } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
+import type { FailureStop } from './failure-stop.ts';
 
 export interface TransformLoopOptions {
   readonly supply: Pick<EventSupply, 'next' | 'whenNext' | 'waiting'>;
   readonly pipeline: Pick<Pipeline, 'process'>;
   readonly publisher: Pick<Publisher, 'add' | 'room' | 'whenRoom'>;
   readonly stats: PipelineStats;
+  readonly failureStop: FailureStop;
   readonly onRejected: (event: TakenEvent, why: Extract<Processed, { ok: false }>) => void;
   /** Between two tries while the schema is not there, in milliseconds. */
   readonly backOff: { readonly baseMs: number; readonly capMs: number };
@@ -24,7 +26,7 @@ export interface TransformLoop {
   /** Takes no more events; the one under way goes on to the publisher. */
   pause(): void;
   resume(): void;
-  /** The schema is not there yet: everything waits. */
+  /** The schema is not there yet, or most events fail: everything waits. */
   readonly held: boolean;
   run(signal: AbortSignal): Promise<never>;
   /** Resolves when the publisher has all that is in memory, or nothing can be transformed. */
@@ -35,7 +37,8 @@ export interface TransformLoop {
 const YIELD_AFTER_MS = 4;
 
 export function createTransformLoop(options: TransformLoopOptions): TransformLoop {
-  const { supply, pipeline, publisher, stats, onRejected, backOff, log, sleep } = options;
+  const { supply, pipeline, publisher, stats, failureStop, onRejected, backOff, log, sleep } =
+    options;
   const resumed = createWakeup();
   const resting = createWakeup();
   let paused = false;
@@ -43,26 +46,35 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
   let busy = false;
   let held = false;
 
+  /** Nothing is in memory that could go on while this lasts. */
+  async function hold(end: Promise<void>): Promise<void> {
+    held = true;
+    resting.wake();
+    await end;
+    held = false;
+  }
+
   /** Until the event is with the publisher or rejected. */
   async function transform(event: TakenEvent, signal: AbortSignal): Promise<void> {
-    for (let holds = 1; ; holds += 1) {
+    for (let holds = 1; ; ) {
+      if (failureStop.held) await hold(failureStop.whenReleased(signal));
       const startedMs = performance.now();
       const result = await processSafely(event);
       stats.spent('transform', performance.now() - startedMs, 1);
       if (result.ok) {
+        failureStop.passed();
         publisher.add(event, result.entry);
         return;
       }
       if (result.kind === 'reject') {
+        if (failureStop.failed()) continue;
         onRejected(event, result);
         return;
       }
       // The event is not to blame: it waits, and all behind it.
       if (holds === 1) log.warn({ code: result.code }, 'The pipeline cannot work: events wait');
-      held = true;
-      resting.wake();
-      await sleep(fullJitterMs(backOff, holds), signal);
-      held = false;
+      await hold(sleep(fullJitterMs(backOff, holds), signal));
+      holds += 1;
     }
   }
 
@@ -104,12 +116,14 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
         if (event === undefined) {
           resting.wake();
           await (paused ? resumed.wait(signal) : supply.whenNext(signal));
+          failureStop.look();
           continue;
         }
         busy = true;
         await transform(event, signal);
         // Promises alone would keep sockets and timers waiting for as long as there is work.
         if (performance.now() - yieldedMs > YIELD_AFTER_MS) {
+          failureStop.look();
           await new Promise(setImmediate);
           yieldedMs = performance.now();
         }

@@ -3,6 +3,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { PipelineCounts, PipelineStats } from '../telemetry/pipeline-stats.ts';
 import type { StreamReader } from './stream-reader.ts';
+import type { TransformLoop } from './transform-loop.ts';
 
 export interface PipelineMetricsOptions {
   readonly registry: Registry;
@@ -10,6 +11,7 @@ export interface PipelineMetricsOptions {
   readonly journal: Journal;
   readonly publisher: Publisher;
   readonly reader: StreamReader;
+  readonly transformLoop: TransformLoop;
 }
 
 const COUNTERS: readonly (readonly [keyof PipelineCounts, string])[] = [
@@ -26,7 +28,7 @@ const COUNTERS: readonly (readonly [keyof PipelineCounts, string])[] = [
 
 /** Publishes the numbers of the pipeline; they are read when somebody scrapes, not when they change. */
 export function registerPipelineMetrics(options: PipelineMetricsOptions): void {
-  const { stats, journal, publisher, reader } = options;
+  const { stats, journal, publisher, reader, transformLoop } = options;
   const registers = [options.registry];
 
   function counter(name: string, help: string, read: () => number): void {
@@ -109,6 +111,9 @@ export function registerPipelineMetrics(options: PipelineMetricsOptions): void {
   );
   gauge('pipeline_bus_waiting', 'Events ready for the bus', () => publisher.waiting);
   gauge('pipeline_bus_delayed', 'Events that wait for their next try', () => publisher.delayed);
+  gauge('pipeline_held', '1 while all events wait: no schema yet, or most events fail', () =>
+    Number(transformLoop.held),
+  );
   gauge('pipeline_bus_open', '1 while publishing is possible', () => Number(publisher.open));
   gauge('pipeline_stream_connected', '1 while the event stream is connected', () =>
     Number(reader.status.state === 'connected'),

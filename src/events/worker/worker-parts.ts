@@ -12,6 +12,7 @@ import type { DeadLetterQueue, EventBus, EventSource } from '../ports.ts';
 import { createPublisher, type Publisher, type PublisherOptions } from '../publish/publisher.ts';
 import type { EventSupply } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
+import { createFailureStop, type FailureStop } from './failure-stop.ts';
 import { createHoldBack } from './hold-back.ts';
 import { createIntake } from './intake.ts';
 import { createOutcomes } from './outcomes.ts';
@@ -48,6 +49,7 @@ export interface WorkerParts {
   readonly reader: StreamReader;
   readonly groupCommit: GroupCommit;
   readonly supply: EventSupply;
+  readonly failureStop: FailureStop;
   readonly transformLoop: TransformLoop;
   readonly publisher: Publisher;
   readonly sender: DeadLetterSender;
@@ -98,11 +100,20 @@ export function createWorkerParts(options: WorkerPartsOptions): WorkerParts {
     onRefused: outcomes.refused,
     sleep,
   });
+  const failureStop = createFailureStop({
+    pipeline,
+    availability: availability('pipeline', 'The event pipeline'),
+    recall: () => journal.recall('failures'),
+    remember: (decision) => journal.remember('failures', decision),
+    checkMs: backOff.baseMs,
+    log,
+  });
   const transformLoop = createTransformLoop({
     supply: backlog,
     pipeline,
     publisher,
     stats,
+    failureStop,
     onRejected: outcomes.rejected,
     backOff,
     log,
@@ -129,6 +140,6 @@ export function createWorkerParts(options: WorkerPartsOptions): WorkerParts {
     retry: { baseMs: Math.min(backOff.baseMs, streamRetryMaxMs), capMs: streamRetryMaxMs },
     sleep,
   });
-  registerPipelineMetrics({ registry, stats, journal, publisher, reader });
-  return { reader, groupCommit, supply: backlog, transformLoop, publisher, sender };
+  registerPipelineMetrics({ registry, stats, journal, publisher, reader, transformLoop });
+  return { reader, groupCommit, supply: backlog, failureStop, transformLoop, publisher, sender };
 }

@@ -22,7 +22,13 @@ export interface Worker {
   stop(signal?: AbortSignal): Promise<void>;
   /** Publishes nothing more; reading goes on into the journal, so that nothing is missed. */
   pause(): void;
-  resume(): void;
+  /**
+   * Ends a pause. Where most events fail and publishing is held for that, it stays held, unless
+   * the failures are accepted.
+   */
+  resume(options?: { readonly acceptFailures?: boolean | undefined }): void;
+  /** Most events fail with the configuration in use: publishing is held. */
+  readonly heldByFailures: boolean;
   /**
    * Takes events again that were taken before. Committed when it returns.
    * @throws BridgeError `worker_not_running`, `journal_full` or `journal_cannot_write`: nothing was taken.
@@ -37,7 +43,7 @@ const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
 export function createWorker(options: WorkerOptions): Worker {
   const { journal, stats, log, backOff = BACK_OFF, sleep = realSleep } = options;
   const parts = createWorkerParts({ ...options, backOff, sleep });
-  const { reader, groupCommit, supply, transformLoop, publisher, sender } = parts;
+  const { reader, groupCommit, supply, failureStop, transformLoop, publisher, sender } = parts;
   let state: WorkerState = 'stopped';
   const reading = new AbortController();
   const running = new AbortController();
@@ -100,7 +106,8 @@ export function createWorker(options: WorkerOptions): Worker {
       publisher.pause();
       log.info('The worker is paused: events go to the journal only');
     },
-    resume() {
+    resume({ acceptFailures = false } = {}) {
+      if (acceptFailures && (state === 'running' || state === 'paused')) failureStop.accept();
       if (state !== 'paused') return;
       state = 'running';
       publisher.resume();
@@ -121,6 +128,9 @@ export function createWorker(options: WorkerOptions): Worker {
         });
       }
       groupCommit.takeAgain(events);
+    },
+    get heldByFailures() {
+      return failureStop.held;
     },
     get state() {
       return state;

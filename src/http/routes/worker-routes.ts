@@ -8,52 +8,78 @@ const state: JsonSchema = {
   properties: { state: { enum: ['running', 'paused', 'stopping', 'stopped'] } },
 };
 
+const stopped = { description: 'The worker is stopping or stopped' };
+
 /** Hold publishing back, for example while the bus or its rules are changed, and let it go on. */
-export function workerRoutes(worker: Pick<Worker, 'pause' | 'resume' | 'state'>): Route[] {
-  function switchRoute(
-    action: 'pause' | 'resume',
-    wanted: Worker['state'],
-    summary: string,
-    description: string,
-  ): Route {
-    return {
-      method: 'post',
-      path: `/worker/${action}`,
-      role: 'operate',
-      operationId: `${action}Worker`,
-      summary,
-      description,
-      tag: 'Operation',
-      responses: {
-        200: {
-          description: 'Done, or it was so already',
-          schema: state,
-          example: { state: wanted },
-        },
-        409: { description: 'The worker is stopping or stopped' },
-      },
-      async handle(): Promise<Answer> {
-        worker[action]();
-        if (worker.state !== wanted) {
-          throw new Problem(409, 'worker_not_running', `The worker is ${worker.state}.`);
-        }
-        return { status: 200, body: { state: worker.state } };
-      },
-    };
+export function workerRoutes(
+  worker: Pick<Worker, 'pause' | 'resume' | 'state' | 'heldByFailures'>,
+): Route[] {
+  const common = { method: 'post', role: 'operate', tag: 'Operation' } as const;
+  const done = (wanted: Worker['state']) => ({
+    description: 'Done, or it was so already',
+    schema: state,
+    example: { state: wanted },
+  });
+
+  function answer(wanted: Worker['state']): Answer {
+    if (worker.state !== wanted) {
+      throw new Problem(409, 'worker_not_running', `The worker is ${worker.state}.`);
+    }
+    return { status: 200, body: { state: worker.state } };
   }
 
-  return [
-    switchRoute(
-      'pause',
-      'paused',
-      'Publish nothing more for now',
+  const pause: Route = {
+    ...common,
+    path: '/worker/pause',
+    operationId: 'pauseWorker',
+    summary: 'Publish nothing more for now',
+    description:
       'Calls under way are finished. Reading goes on: events are kept in the journal, until that is full. A restart ends the pause.',
-    ),
-    switchRoute(
-      'resume',
-      'running',
-      'Publish again',
-      'The events that waited in the journal go first, oldest first.',
-    ),
-  ];
+    responses: { 200: done('paused'), 409: stopped },
+    async handle() {
+      worker.pause();
+      return answer('paused');
+    },
+  };
+  const resume: Route = {
+    ...common,
+    path: '/worker/resume',
+    operationId: 'resumeWorker',
+    summary: 'Publish again',
+    description:
+      'The events that waited in the journal go first, oldest first. Publishing that is held because most events fail (`pipeline` in `/readyz`) goes on by itself when filter, expression or schema are changed, or here with `acceptFailures`: then events that fail with the versions in use become dead letters, also after a restart.',
+    bodyOptional: true,
+    body: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        acceptFailures: {
+          type: 'boolean',
+          default: false,
+          description: 'Go on although most events fail',
+        },
+      },
+    },
+    example: { acceptFailures: false },
+    responses: {
+      200: done('running'),
+      409: {
+        description:
+          'The worker is stopping or stopped, or publishing is held because most events fail (`most_events_fail`)',
+      },
+    },
+    async handle({ body }) {
+      worker.resume(body ?? {});
+      const answered = answer('running');
+      if (worker.heldByFailures) {
+        throw new Problem(
+          409,
+          'most_events_fail',
+          'Publishing is held because most events fail: mend filter, expression or schema, or send {"acceptFailures":true}.',
+        );
+      }
+      return answered;
+    },
+  };
+  return [pause, resume];
 }
