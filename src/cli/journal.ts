@@ -158,7 +158,11 @@ async function fill(journal: Journal, source: string): Promise<Counts> {
   };
   await Promise.race([read(), failed]);
   flush();
-  if (end === undefined) throw new Error(`${source} is cut off: its last line is missing`);
+  if (end?.kind !== 'end') throw new Error(`${source} is cut off: its last line is missing`);
+  const { events, letters: sent, damaged } = end;
+  if (events !== counts.events || sent !== counts.letters || damaged !== counts.damaged) {
+    throw new Error(`${source} is not whole: its last line says that there are ${events} events`);
+  }
   return counts;
 }
 
