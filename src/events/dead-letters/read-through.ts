@@ -69,15 +69,20 @@ export async function readThrough(
   const counts = await queue.counts(signal);
   // Beside the time of a letter: the queue's clock may be behind ours.
   const there = counts.visible + counts.inFlight + counts.delayed;
-  const held: string[] = [];
+  /** Receipts by message id. */
+  const held = new Map<string, string>();
   let inHand: readonly ReceivedLetter[] = [];
   let examined = 0;
   let passedOver = 0;
 
+  function hold(letters: readonly ReceivedLetter[]): void {
+    for (const { messageId, receipt } of letters) held.set(messageId, receipt);
+  }
+
   /** Whether the queue gives more. */
   async function keep(letters: readonly ReceivedLetter[]): Promise<boolean> {
     if (queue.moveToEnd === undefined) {
-      held.push(...letters.map(({ receipt }) => receipt));
+      hold(letters);
       return true;
     }
     if (letters.length === 0) return true;
@@ -92,7 +97,7 @@ export async function readThrough(
 
   async function ended() {
     const { inFlight } = await queue.counts(signal);
-    const heldByOthers = Math.min(there - examined, Math.max(0, inFlight - held.length));
+    const heldByOthers = Math.min(there - examined, Math.max(0, inFlight - held.size));
     return { heldByOthers, endedBy: heldByOthers > 0 ? 'held_by_others' : 'empty' } as const;
   }
 
@@ -104,17 +109,20 @@ export async function readThrough(
         { max: most, visibilitySeconds: VISIBILITY_SECONDS },
         signal,
       );
-      const [old, fresh] = split(letters, ({ sentAt }) => sentAt.getTime() <= beganMs);
-      held.push(...fresh.map(({ receipt }) => receipt));
+      // They come back when this takes longer than they stay hidden.
+      const [again, others] = split(letters, ({ messageId }) => held.has(messageId));
+      const [old, fresh] = split(others, ({ sentAt }) => sentAt.getTime() <= beganMs);
+      hold([...again, ...fresh]);
+      if (old.length === 0 && again.length > 0) continue;
       if (old.length === 0) return ended();
       inHand = old;
-      const [asked, others] = split(old, (letter) => isSelected(factsOf(letter), options));
+      const [asked, unasked] = split(old, (letter) => isSelected(factsOf(letter), options));
       const stay = await options.handle(asked);
       inHand = [];
       examined += old.length;
-      passedOver += others.length;
+      passedOver += unasked.length;
       options.onExamined(old.length);
-      if (!(await keep([...others, ...stay]))) return { heldByOthers: 0, endedBy: 'held_back' };
+      if (!(await keep([...unasked, ...stay]))) return { heldByOthers: 0, endedBy: 'held_back' };
     }
     return { heldByOthers: 0, endedBy: there <= max ? 'empty' : 'max' };
   }
@@ -123,10 +131,12 @@ export async function readThrough(
     const end = await readAll();
     return { counts, examined, passedOver, ...end };
   } finally {
-    held.push(...inHand.map(({ receipt }) => receipt));
+    hold(inHand);
     // With no signal: a caller that has gone must not leave letters hidden.
-    if (held.length > 0) {
-      await queue.release(held).catch(() => log.warn('Letters stay hidden for some minutes'));
+    if (held.size > 0) {
+      await queue
+        .release([...held.values()])
+        .catch(() => log.warn('Letters stay hidden for some minutes'));
     }
   }
 }
