@@ -60,6 +60,7 @@ const server = createHttpServer({
   host: '127.0.0.1',
   port: 0,
   trustProxy: 'false',
+  allowedHosts: [],
   authentication: {
     schemes: [],
     authenticate: async () => ({ roles: new Set<Role>(['simulate']) }),

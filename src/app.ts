@@ -5,7 +5,7 @@ import type { Config } from './settings/load-config.ts';
 import { openAttributes } from './wiring/attributes.ts';
 import { openEvents } from './wiring/events.ts';
 import { checkCredentials, connectGenesys } from './wiring/genesys.ts';
-import { openHttp } from './wiring/http.ts';
+import { listenHost, logOpenDoors, openHttp } from './wiring/http.ts';
 import { CLOSE_SHARE, createShared } from './wiring/shared.ts';
 
 export interface App {
@@ -23,6 +23,7 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
   const { log } = options;
   const releasers = createReleasers();
   const shared = createShared(config, { log, releasers });
+  const host = listenHost(config);
   let beginDrain: (() => void) | undefined;
 
   return {
@@ -34,9 +35,10 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
       releasers.push('HTTP server', () => http.stop(config.SHUTDOWN_TIMEOUT_MS * CLOSE_SHARE));
       beginDrain = () => http.beginDrain();
       const { port } = await http.start().catch((error: unknown) => {
-        throw explainListenError(error, config.HOST, config.PORT);
+        throw explainListenError(error, host, config.PORT);
       });
-      log.info({ host: config.HOST, port, worker: config.WORKER_ENABLED }, 'Listening');
+      log.info({ host, port, worker: config.WORKER_ENABLED }, 'Listening');
+      logOpenDoors(config, log);
 
       checkCredentials(shared, tokens, attributes.permissions);
       attributes.start();

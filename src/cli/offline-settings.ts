@@ -12,6 +12,7 @@ const OFFLINE: Environment = {
   GENESYS_CLIENT_ID: 'none',
   GENESYS_CLIENT_SECRET: 'none',
   DLQ_QUEUE_URL: 'http://127.0.0.1/none',
+  AUTH_MODE: 'none',
 };
 
 export interface OfflineSettings {

@@ -7,6 +7,7 @@ import type { Authentication } from './auth/authentication.ts';
 import { createJsonBodyReader } from './body/json-body.ts';
 import { createSchemaChecks } from './body/schema-checks.ts';
 import type { Caller, Exchanges } from './exchange.ts';
+import { refuseForeign } from './foreign-requests.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import type { LoopMonitor } from './limits/loop-monitor.ts';
 import { createTurns } from './limits/loop-turns.ts';
@@ -24,6 +25,8 @@ export interface ApplicationOptions {
   readonly limits: HttpLimits;
   /** Express `trust proxy` as text: `false`, `true`, a number of hops, or addresses. */
   readonly trustProxy: string;
+  /** Names that callers may know this service by, beside addresses and localhost. */
+  readonly allowedHosts: readonly string[];
   readonly authentication: Pick<Authentication, 'authenticate' | 'schemes'>;
   readonly exchanges: Exchanges;
   readonly metrics: HttpMetrics;
@@ -32,7 +35,7 @@ export interface ApplicationOptions {
 }
 
 /**
- * The way of a request: identified and logged; probes answered; turned away under overload; then,
+ * The way of a request: identified and logged; not from a foreign page; probes answered; turned away under overload; then,
  * per route: who calls, how often, what (content type, query, body), the use case, its answer.
  */
 export function createApplication(options: ApplicationOptions): Express {
@@ -58,7 +61,7 @@ export function createApplication(options: ApplicationOptions): Express {
       strictTransportSecurity: false,
     }),
   );
-  app.use(requireHost);
+  app.use(requireHost, refuseForeign(options));
 
   const callerLimit = createCallerLimit({
     perMinute: limits.perMinute,

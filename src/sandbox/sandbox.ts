@@ -33,10 +33,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** Genesys and AWS look-alikes on one loopback port. Several may run in one process. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const seed = options.seed ?? 1;
-  const keys =
-    options.keyType === 'rsa'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
-      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const keys = makeKeys(options.keyType);
   const secret = randomBytes(24).toString('base64url');
   const subject = 'service@sandbox.invalid';
 
@@ -134,6 +131,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     ...parts,
     url: server.url,
     environment: {
+      // Of a service for trial: where real credentials are given, nobody decides this for you.
+      AUTH_MODE: 'none',
       GENESYS_BASE_URL: server.url,
       OAUTH_CLIENT_ID: 'sandbox-jwt-client',
       OAUTH_SUBJECT: subject,
@@ -150,4 +149,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       await server.close();
     },
   };
+}
+
+function makeKeys(type: SandboxOptions['keyType']) {
+  return type === 'rsa'
+    ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+    : generateKeyPairSync('ec', { namedCurve: 'P-256' });
 }

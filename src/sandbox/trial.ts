@@ -38,6 +38,7 @@ export async function startForTrial(
     FINGERPRINT_PATH: join(folder, 'fingerprints.db'),
     ...sandbox.environment,
   };
+  if ((environment['AUTH_MODE']?.trim() ?? '') !== '') delete settings['AUTH_MODE'];
   if (hasEmulator) {
     for (const name of Object.keys(settings)) {
       if (/^(?:AWS_|EVENTBUS_|DLQ_)/.test(name)) delete settings[name];

@@ -1,6 +1,7 @@
 import { address, group, integer, oneOf, secret, text, unset } from './kinds.ts';
 
 const ALGORITHM = '(?:(?:RS|ES|PS|HS)(?:256|384|512)|EdDSA)';
+const HOST_NAME = '[\\w-]+(?:\\.[\\w-]+)*';
 const API_KEY = '[\\w.-]{1,64}:[a-z+]+:[0-9a-f]{64}';
 
 /** Who may call the routes. */
@@ -8,7 +9,7 @@ export const callerSettings = group('Callers', {
   AUTH_MODE: oneOf(
     'none',
     ['none', 'api-key', 'jwt', 'api-key,jwt'],
-    'Who may call the routes; in production it must be said',
+    'Who may call the routes; with Genesys credentials it must be said',
   ),
   // Only hashes, but who misreads that puts the keys themselves here.
   API_KEYS: secret('Comma list of name:role+role:sha256; made by `npm run keygen`', {
@@ -34,5 +35,13 @@ export const callerSettings = group('Callers', {
     [1, 1_000_000],
     'Failed attempts of one address that get a 401; more get a 429',
   ),
-  TRUST_PROXY: text('false', 'Express `trust proxy`: false, true, a number of hops, or addresses'),
+  ALLOWED_HOSTS: text(
+    unset,
+    'Comma list of the names callers know this service by; others are refused with `AUTH_MODE=none`, and where this is set. Addresses and localhost are always allowed',
+    { pattern: `^${HOST_NAME}(?:\\s*,\\s*${HOST_NAME})*$` },
+  ),
+  TRUST_PROXY: text(
+    'false',
+    'Express `trust proxy`: false, a number of hops, or addresses; true believes whoever calls',
+  ),
 });

@@ -42,7 +42,6 @@ export function problemsBetweenSettings(
     const say = (name: SettingName, more = '') => {
       if (given[name] === undefined) missing(name, `in production it must be said${more}`);
     };
-    say('AUTH_MODE', ', and may be none');
     say('GENESYS_BASE_URL');
     const usesBus = values['WORKER_ENABLED'] !== false;
     if (usesBus) say('EVENTBUS_NAME', ' unless WORKER_ENABLED=false, and may be default');
@@ -52,6 +51,11 @@ export function problemsBetweenSettings(
   if (busRegion !== undefined && busRegion !== values['AWS_REGION']) {
     problems.push(
       `EVENTBUS_NAME: found one in the region ${busRegion}; allowed: that of AWS_REGION (${String(values['AWS_REGION'])}), where it is called`,
+    );
+  }
+  if (given['AUTH_MODE'] === undefined) {
+    problems.push(
+      'AUTH_MODE: not set; with credentials for Genesys it must be said: api-key (npm run keygen makes them), jwt, both, or none, which lets in whoever reaches the port',
     );
   }
   const modes = String(values['AUTH_MODE']).split(',');

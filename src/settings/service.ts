@@ -1,8 +1,11 @@
-import { flag, group, integer, oneOf, text } from './kinds.ts';
+import { flag, group, integer, oneOf, text, unset } from './kinds.ts';
 
 export const serviceSettings = group('Service', {
   PORT: integer(3000, [0, 65_535], 'HTTP port; 0 picks a free one'),
-  HOST: text('0.0.0.0', 'Address to listen on'),
+  HOST: text(
+    unset,
+    'Address to listen on; none = 127.0.0.1 with `AUTH_MODE=none`, all addresses (0.0.0.0) else',
+  ),
   NODE_ENV: oneOf(
     'development',
     ['development', 'test', 'production'],

@@ -4,6 +4,7 @@ import { createAuthentication } from '../http/auth/authentication.ts';
 import type { JsonWebTokenOptions } from '../http/auth/json-web-tokens.ts';
 import type { Route } from '../http/route.ts';
 import { createHttpServer } from '../http/server.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { Config } from '../settings/load-config.ts';
 import { networkOf, type Shared } from './shared.ts';
 
@@ -22,7 +23,7 @@ export function openHttp(
   });
   releasers.push('authentication', () => authentication.stop());
   return createHttpServer({
-    host: config.HOST,
+    host: listenHost(config),
     port: config.PORT,
     routes: routes.map((route) => ({
       ...route,
@@ -39,6 +40,7 @@ export function openHttp(
       bodyTimeoutMs: config.HTTP_BODY_TIMEOUT_MS,
     },
     trustProxy: config.TRUST_PROXY,
+    allowedHosts: namesIn(config.ALLOWED_HOSTS),
     authentication,
     health,
     registry,
@@ -52,6 +54,36 @@ export function openHttp(
       },
     },
   });
+}
+
+/** Where nobody is asked for credentials, only this machine is let in, unless somebody says else. */
+export function listenHost({ HOST, AUTH_MODE }: Pick<Config, 'HOST' | 'AUTH_MODE'>): string {
+  return HOST ?? (AUTH_MODE === 'none' ? '127.0.0.1' : '0.0.0.0');
+}
+
+/** Says what is open, so that nobody finds out from others. */
+export function logOpenDoors(config: Config, log: Logger): void {
+  if (config.AUTH_MODE === 'none') {
+    const host = listenHost(config);
+    const isLocal = /^(?:127\.[\d.]+|::1|localhost)$/.test(host);
+    const who = isLocal ? 'every program on this machine' : 'whoever reaches this port';
+    log[isLocal ? 'info' : 'warn'](
+      { host, configurationsTried: config.SIMULATE_OVERRIDES },
+      `AUTH_MODE=none: ${who} may write attributes, read reports and dead letters, replay, pause the worker and change the log level`,
+    );
+  }
+  if (config.TRUST_PROXY.trim() === 'true') {
+    log.warn(
+      'TRUST_PROXY=true: every caller chooses the address that failed attempts and requests are counted by; name the proxies or their number',
+    );
+  }
+}
+
+function namesIn(list = ''): string[] {
+  return list
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '');
 }
 
 function jwtOptions(config: Config): JsonWebTokenOptions | undefined {

@@ -262,3 +262,10 @@ test('the image is tagged with the version of the package', () => {
   expect(dockerfile).toContain(`ARG VERSION=${version}\n`);
   expect(stringsOf(only('Deployment'), 'image')).toEqual([`interaction-bridge:${version}`]);
 });
+
+test('the trial listens for its published port, which this machine alone reaches', () => {
+  const { services } = parse(readFileSync('compose.yaml', 'utf8')) as { services: Json };
+  const service = services['interaction-bridge'] as { environment: Json; ports: string[] };
+  expect(service.environment['HOST']).toBe('0.0.0.0');
+  for (const port of service.ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+});

@@ -345,7 +345,10 @@ describe('the table of attempts', () => {
     if (app === undefined) throw new Error('No app was started');
     const port = Number(new URL(app.url).port);
     const raw = (line: string, ...lines: string[]) =>
-      sendRaw(port, `${[line, 'Host: x', 'Connection: close', ...lines].join('\r\n')}\r\n\r\n`);
+      sendRaw(
+        port,
+        `${[line, 'Host: localhost', 'Connection: close', ...lines].join('\r\n')}\r\n\r\n`,
+      );
     const attempts: Record<string, Promise<string>> = {};
     for (const path of [
       '/STATUS',

@@ -85,7 +85,7 @@ const map = (records: number, id: string) =>
 
 test('clients that send one byte a second hold nobody up, and are sent away', async () => {
   const { port } = new URL(service.url);
-  const head = 'POST /map HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+  const head = 'POST /map HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
   const slow = await Promise.all(
     Array.from({ length: SLOW_CLIENTS }, async (_, index) => {
       const connection = await openRaw(Number(port));

@@ -52,6 +52,7 @@ const minimal: Environment = {
   GENESYS_CLIENT_ID: 'id',
   GENESYS_CLIENT_SECRET: 'a-client-secret',
   WORKER_ENABLED: 'false',
+  AUTH_MODE: 'none',
 };
 const jwtBearer = { OAUTH_CLIENT_ID: 'id', OAUTH_SUBJECT: 'user@example.com' };
 
@@ -177,19 +178,21 @@ describe('problems', () => {
 describe('credentials', () => {
   test('one complete set is enough, both may be there, none is an error', () => {
     expect(problemsOf({ ...minimal, ...jwtBearer, OAUTH_PRIVATE_KEY: ec.privateKey })).toEqual([]);
-    expect(problemsOf({ WORKER_ENABLED: 'false' })).toEqual([
+    expect(problemsOf({ WORKER_ENABLED: 'false', AUTH_MODE: 'none' })).toEqual([
       expect.stringContaining('one complete set of Genesys credentials'),
     ]);
   });
 
   test('half a set names what is missing', () => {
-    expect(problemsOf({ WORKER_ENABLED: 'false', OAUTH_CLIENT_ID: 'id' })).toEqual([
+    expect(
+      problemsOf({ WORKER_ENABLED: 'false', AUTH_MODE: 'none', OAUTH_CLIENT_ID: 'id' }),
+    ).toEqual([
       'OAUTH_PRIVATE_KEY: not set; required together with OAUTH_CLIENT_ID',
       'OAUTH_SUBJECT: not set; required together with OAUTH_CLIENT_ID',
     ]);
-    expect(problemsOf({ WORKER_ENABLED: 'false', GENESYS_CLIENT_ID: 'id' })).toEqual([
-      'GENESYS_CLIENT_SECRET: not set; required together with GENESYS_CLIENT_ID',
-    ]);
+    expect(
+      problemsOf({ WORKER_ENABLED: 'false', AUTH_MODE: 'none', GENESYS_CLIENT_ID: 'id' }),
+    ).toEqual(['GENESYS_CLIENT_SECRET: not set; required together with GENESYS_CLIENT_ID']);
   });
 
   test('are seen also when only one of them is set', () => {
@@ -275,9 +278,16 @@ describe('rules between settings', () => {
     ).toEqual([]);
   });
 
-  test('in production who may call must be said', () => {
+  test('whoever gives credentials says who may call, in production and elsewhere', () => {
+    const { AUTH_MODE: _, ...silent } = minimal;
+    for (const NODE_ENV of ['development', 'test', 'production']) {
+      for (const AUTH_MODE of ['', ' ']) {
+        expect(problemsOf({ ...silent, ...said, NODE_ENV, AUTH_MODE })).toEqual([
+          expect.stringMatching(/^AUTH_MODE: not set; .*api-key \(npm run keygen .* or none/),
+        ]);
+      }
+    }
     const production = { ...minimal, ...said, NODE_ENV: 'production' };
-    expect(problemsOf(production)).toEqual([expect.stringMatching(/^AUTH_MODE: not set; in prod/)]);
     expect(problemsOf({ ...production, AUTH_MODE: 'none' })).toEqual([]);
     expect(problemsOf({ ...production, AUTH_MODE: 'api-key' })).toEqual([
       expect.stringMatching(/^API_KEYS: not set; required by AUTH_MODE=api-key/),
@@ -286,6 +296,17 @@ describe('rules between settings', () => {
     expect(problemsOf({ ...production, AUTH_MODE: 'api-key', API_KEYS: `${key}, ${key}` })).toEqual(
       [],
     );
+  });
+
+  test('names of this service are names: no ports, no addresses with a scheme, no patterns', () => {
+    for (const good of ['bridge', 'bridge.example', 'a.b , C.d', 'x_y.svc.cluster.local']) {
+      expect(problemsOf({ ...minimal, ALLOWED_HOSTS: good })).toEqual([]);
+    }
+    for (const bad of ['*', '*.example', 'https://a.b', 'a.b:443', 'a b', 'a,,b', '.a', 'a.']) {
+      expect(problemsOf({ ...minimal, ALLOWED_HOSTS: bad })).toEqual([
+        expect.stringMatching(/^ALLOWED_HOSTS: found/),
+      ]);
+    }
   });
 
   test('JWTs have exactly one source of keys, of the family of their algorithms', () => {

@@ -50,10 +50,11 @@ const PROBLEM: JsonSchema = {
 const REFUSALS: Readonly<Record<number, string>> = {
   400: 'The request is malformed: query, body or syntax',
   401: 'Credentials are missing or not valid',
-  403: 'The caller lacks the role of this route',
+  403: 'The caller lacks the role of this route, or a page of another site sent the request',
   408: 'The body took too long to arrive',
   413: 'The body is too large',
   415: 'Content-Type, charset or Content-Encoding is not accepted',
+  421: 'The name in Host is none of this service',
   429: 'Too many requests, or too many failed attempts; see Retry-After',
   500: 'Unexpected; the log has the cause under this request id',
   503: 'Too much to do at the moment, or stopping; see Retry-After',
@@ -171,8 +172,9 @@ function responses(route: Route, isOpen: boolean): Json {
 }
 
 function refusalsOf(route: Route, isOpen: boolean): number[] {
-  const statuses = [400, 500];
-  if (!isOpen) statuses.push(401, 403);
+  const statuses = [400, 421, 500];
+  if (!isOpen) statuses.push(401);
+  if (!isOpen || route.method !== 'get') statuses.push(403);
   if (route.body !== undefined || route.streams !== undefined) statuses.push(408, 413, 415);
   if (route.probe !== true) statuses.push(429, 503);
   return statuses;

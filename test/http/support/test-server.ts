@@ -36,6 +36,8 @@ export async function startTestServer(
     host: '127.0.0.1',
     port: 0,
     trustProxy: 'false',
+    // What bare requests say.
+    allowedHosts: ['x'],
     authentication: { schemes: [], authenticate: async () => ({ roles: ALL_ROLES }) },
     health,
     log,
