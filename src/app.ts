@@ -1,4 +1,3 @@
-import { explainListenError } from './http/listen-error.ts';
 import type { Logger } from './lib/logger.ts';
 import { createReleasers } from './lib/releasers.ts';
 import type { Config } from './settings/load-config.ts';
@@ -34,10 +33,8 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
       const http = openHttp(shared, [...attributes.routes, ...events.routes], events.status);
       releasers.push('HTTP server', () => http.stop(config.SHUTDOWN_TIMEOUT_MS * CLOSE_SHARE));
       beginDrain = () => http.beginDrain();
-      const { port } = await http.start().catch((error: unknown) => {
-        throw explainListenError(error, host, config.PORT);
-      });
-      log.info({ host, port, worker: config.WORKER_ENABLED }, 'Listening');
+      const { port, probePort } = await http.start();
+      log.info({ host, port, probePort, worker: config.WORKER_ENABLED }, 'Listening');
       logOpenDoors(config, log);
 
       checkCredentials(shared, tokens, attributes.permissions);

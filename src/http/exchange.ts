@@ -34,19 +34,21 @@ const REQUEST_ID = /^[\w.:+/=@-]{1,128}$/;
 /** For how long the rest of a refused body is read away, in milliseconds. */
 const LINGER_MS = 2000;
 
+const NONE: ReadonlySet<Exchange> = new Set();
+
 /** All that is going on, and what belongs to which request. */
 export interface Exchanges {
   open(request: IncomingMessage, response: ServerResponse): Exchange;
   of(request: IncomingMessage): Exchange;
-  /** The one that is open on a connection. */
-  on(socket: Socket): Exchange | undefined;
+  /** Those that are open on a connection, in their order: more than one when they are pipelined. */
+  on(socket: Socket): ReadonlySet<Exchange>;
   readonly all: ReadonlySet<Exchange>;
 }
 
 export function createExchanges(onOpen: (exchange: Exchange) => void): Exchanges {
   const all = new Set<Exchange>();
   const byRequest = new WeakMap<IncomingMessage, Exchange>();
-  const bySocket = new WeakMap<Socket, Exchange>();
+  const bySocket = new WeakMap<Socket, Set<Exchange>>();
 
   return {
     open(request, response) {
@@ -65,13 +67,15 @@ export function createExchanges(onOpen: (exchange: Exchange) => void): Exchanges
       };
       all.add(exchange);
       byRequest.set(request, exchange);
-      bySocket.set(request.socket, exchange);
+      const onSocket = bySocket.get(request.socket) ?? new Set();
+      bySocket.set(request.socket, onSocket.add(exchange));
       response.setHeader('x-request-id', exchange.requestId);
       response.once('finish', () => {
         if (!request.complete) linger(request);
       });
       response.once('close', () => {
         all.delete(exchange);
+        onSocket.delete(exchange);
         if (!response.writableFinished) exchange.abort.abort(callerGone());
       });
       onOpen(exchange);
@@ -82,10 +86,7 @@ export function createExchanges(onOpen: (exchange: Exchange) => void): Exchanges
       if (exchange === undefined) throw new Error('The request was not opened as an exchange');
       return exchange;
     },
-    on(socket) {
-      const exchange = bySocket.get(socket);
-      return exchange !== undefined && all.has(exchange) ? exchange : undefined;
-    },
+    on: (socket) => bySocket.get(socket) ?? NONE,
     all,
   };
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { ConfigError } from '../errors.ts';
+import { createTurns } from '../lib/limits/loop-turns.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Authentication } from './auth/authentication.ts';
 import { createJsonBodyReader } from './body/json-body.ts';
@@ -10,7 +11,6 @@ import type { Caller, Exchanges } from './exchange.ts';
 import { refuseForeign } from './foreign-requests.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import type { LoopMonitor } from './limits/loop-monitor.ts';
-import { createTurns } from './limits/loop-turns.ts';
 import { turnAwayUnderOverload } from './limits/overload.ts';
 import { addressKey, createCallerLimit } from './limits/rate-limit.ts';
 import { Problem } from './problem.ts';
@@ -105,11 +105,11 @@ export function createApplication(options: ApplicationOptions): Express {
   for (const route of routes.filter(({ probe }) => probe === true)) {
     app[route.method](route.path, enter(route), handler(route));
   }
-  app.use(async (_request, _response, next) => {
-    await parts.turns();
+  app.use(turnAwayUnderOverload(options));
+  app.use(async (request, _response, next) => {
+    await parts.turns(exchanges.of(request).abort.signal);
     next();
   });
-  app.use(turnAwayUnderOverload(options));
   for (const route of routes.filter(({ probe }) => probe !== true)) {
     app[route.method](route.path, enter(route), authorize(route), callerLimit, handler(route));
   }

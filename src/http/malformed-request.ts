@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { STATUS_CODES } from '../lib/node-http.ts';
 import { Problem } from './problem.ts';
@@ -19,8 +20,34 @@ const KNOWN = new Map<string | undefined, [status: number, code: string, detail:
   ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'headers_timeout', 'The headers took too long to arrive.']],
 ]);
 
+/**
+ * Answers bytes that are no HTTP, after the answers to what came before them on the connection: so
+ * it cannot be taken for one of those. Nothing is said where the answer has begun already.
+ */
+export function answerMalformedInTurn(
+  socket: Socket,
+  problem: Problem,
+  open: ReadonlySet<{ readonly request: IncomingMessage; readonly response: ServerResponse }>,
+): void {
+  const before = [...open].filter(({ request }) => request.complete);
+  const broken = [...open].find(({ request }) => !request.complete);
+  let waiting = before.length;
+  const answer = () => {
+    if (waiting > 0) return;
+    if (socket.writable && broken?.response.headersSent !== true) answerMalformed(socket, problem);
+    else socket.destroy();
+  };
+  for (const { response } of before) {
+    response.once('close', () => {
+      waiting -= 1;
+      answer();
+    });
+  }
+  answer();
+}
+
 /** Answers on the bare socket, for there is no response object yet, and closes it. */
-export function answerMalformed(socket: Socket, problem: Problem): void {
+function answerMalformed(socket: Socket, problem: Problem): void {
   const body = JSON.stringify(problemBody(problem));
   socket.write(
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n` +

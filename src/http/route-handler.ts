@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import type { Request, RequestHandler, Response } from 'express';
+import type { Turns } from '../lib/limits/loop-turns.ts';
 import type { JsonBodyReader } from './body/json-body.ts';
 import { parseJsonBody } from './body/json-guard.ts';
 import type { SchemaChecks } from './body/schema-checks.ts';
 import { type Exchanges, hasBody, headerOf } from './exchange.ts';
-import type { Turns } from './limits/loop-turns.ts';
 import { Problem } from './problem.ts';
 import type { Answer, Role, Route } from './route.ts';
 
@@ -69,7 +69,7 @@ export function createRouteHandler(options: {
     const query = checkQuery(new URLSearchParams(search));
     const { bytes, stream } = await receive(request, response);
     // While it waited for its body, others may have come.
-    if (bytes !== undefined) await options.turns();
+    if (bytes !== undefined) await options.turns(signal);
     signal.throwIfAborted();
     const body = bytes === undefined ? undefined : parseJsonBody(bytes, options.maxJsonDepth);
     if (bytes !== undefined) checkBody?.(body, bytes.length);

@@ -1,17 +1,18 @@
-import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
-import { createServer } from '../lib/node-http.ts';
+import type { RequestListener } from 'node:http';
 import { createExchanges } from './exchange.ts';
 import { type ApplicationOptions, createApplication, failExchange } from './express-app.ts';
 import { createLoopMonitor } from './limits/loop-monitor.ts';
 import { createWatchdog } from './limits/watchdog.ts';
-import { answerMalformed, problemOfMalformed } from './malformed-request.ts';
+import { explainListenError } from './listen-error.ts';
+import { createListener, listen } from './listener.ts';
 import { Problem } from './problem.ts';
+import type { Route } from './route.ts';
 import { docsRoutes } from './routes/docs-routes.ts';
 import { type OperationRouteOptions, operationRoutes } from './routes/operation-routes.ts';
 import { type ProbeOptions, probeRoutes } from './routes/probe-routes.ts';
 import { createHttpMetrics } from './telemetry/http-metrics.ts';
 import { registerProcessMetrics } from './telemetry/process-metrics.ts';
+import { pathOf } from './telemetry/request-log.ts';
 
 export interface HttpServerOptions
   extends Omit<ApplicationOptions, 'exchanges' | 'metrics' | 'loop'>,
@@ -20,11 +21,13 @@ export interface HttpServerOptions
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
+  /** A port of their own for the probes, which no other caller can hold up. */
+  readonly probePort?: number | undefined;
 }
 
 export interface HttpServer {
-  /** @returns the port that was bound. */
-  start(): Promise<{ port: number }>;
+  /** @returns the ports that were bound. @throws ConfigError when that is not possible */
+  start(): Promise<{ port: number; probePort: number | undefined }>;
   /** Not ready from now on, and every connection closes after its next answer. */
   beginDrain(): void;
   /**
@@ -37,6 +40,8 @@ export interface HttpServer {
 /** What a handler gets to answer after its signal aborted, in milliseconds. */
 const ABORT_GRACE_MS = 1000;
 const CLOSE_IDLE_EVERY_MS = 100;
+/** Connections to the port of the probes. */
+const PROBERS = 100;
 /** A connection that never sent a request does not count as idle: it goes after this quiet time. */
 const QUIET_SWEEPS = 5;
 
@@ -82,41 +87,29 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     loop,
   });
 
-  const server = createServer(
-    {
-      headersTimeout: limits.headersTimeoutMs,
-      // Streamed bodies may take as long as they flow; JSON bodies have a bound of their own.
-      requestTimeout: 0,
-      connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersTimeoutMs / 4)),
-      // Longer than the usual idle time of a load balancer, which must be the one to close.
-      keepAliveTimeout: 65_000,
-      // The application says what is wrong; Node would answer without a word.
-      requireHostHeader: false,
-    },
-    app,
-  );
-  server.maxConnections = 2 * limits.inFlight + 1000;
-  // Answered by the application, which asks for the body only when it is wanted.
-  server.on('checkContinue', app);
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    const answered = exchanges.on(socket)?.response.headersSent === true;
-    if (error.code === 'ECONNRESET' || !socket.writable || answered) {
-      socket.destroy();
-      return;
-    }
-    const problem = problemOfMalformed(error.code);
-    metrics.turnedAway('malformed');
-    log.debug({ code: error.code, remoteAddress: socket.remoteAddress }, problem.message);
-    answerMalformed(socket, problem);
-  });
+  const listener = (handle: RequestListener, maxConnections: number) =>
+    createListener({
+      handle,
+      maxConnections,
+      headersTimeoutMs: limits.headersTimeoutMs,
+      exchanges,
+      metrics,
+      log,
+    });
+  const server = listener(app, 2 * limits.inFlight + 1000);
+  const probeServer =
+    options.probePort === undefined ? undefined : listener(probesOnly(app, routes), PROBERS);
+  const servers = probeServer === undefined ? [server] : [server, probeServer];
 
   async function close(timeoutMs: number): Promise<void> {
     draining = true;
     let quietSweeps = 0;
     const sweeper = setInterval(() => {
       quietSweeps = exchanges.all.size === 0 ? quietSweeps + 1 : 0;
-      if (quietSweeps > QUIET_SWEEPS) server.closeAllConnections();
-      else server.closeIdleConnections();
+      for (const one of servers) {
+        if (quietSweeps > QUIET_SWEEPS) one.closeAllConnections();
+        else one.closeIdleConnections();
+      }
     }, CLOSE_IDLE_EVERY_MS);
     const aborter = setTimeout(() => {
       const problem = new Problem(503, 'shutting_down', 'The service is stopping.', {
@@ -124,10 +117,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       });
       for (const exchange of exchanges.all) exchange.abort.abort(problem);
     }, timeoutMs);
-    const cutter = setTimeout(() => server.closeAllConnections(), timeoutMs + ABORT_GRACE_MS);
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-    });
+    const cutter = setTimeout(() => {
+      for (const one of servers) one.closeAllConnections();
+    }, timeoutMs + ABORT_GRACE_MS);
+    await Promise.all(
+      servers.map((one) => new Promise<void>((resolve) => void one.close(() => resolve()))),
+    );
     clearInterval(sweeper);
     clearTimeout(aborter);
     clearTimeout(cutter);
@@ -135,12 +130,24 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     loop.stop();
   }
 
+  async function listenForProbes(): Promise<number | undefined> {
+    const { host, probePort } = options;
+    if (probeServer === undefined || probePort === undefined) return undefined;
+    return listen(probeServer, host, probePort).catch((error: unknown) => {
+      server.close();
+      throw explainListenError(error, host, probePort, 'PROBE_PORT');
+    });
+  }
+
   return {
     async start() {
-      const port = await listen(server, options);
+      const port = await listen(server, options.host, options.port).catch((error: unknown) => {
+        throw explainListenError(error, options.host, options.port, 'PORT');
+      });
+      const probePort = await listenForProbes();
       loop.start();
       watchdog.start();
-      return { port };
+      return { port, probePort };
     },
     beginDrain() {
       draining = true;
@@ -152,14 +159,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
 }
 
-/** @returns the port that was bound. */
-async function listen(server: Server, { host, port }: { host: string; port: number }) {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : port;
+/** Of all routes the probes alone: what else is asked here came to the wrong port. */
+function probesOnly(app: RequestListener, routes: readonly Route[]): RequestListener {
+  const paths = new Set(routes.filter(({ probe }) => probe === true).map(({ path }) => path));
+  return (request, response) => {
+    if (paths.has(pathOf(request))) app(request, response);
+    else response.writeHead(404, { connection: 'close' }).end();
+  };
 }

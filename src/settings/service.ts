@@ -2,6 +2,11 @@ import { flag, group, integer, oneOf, text, unset } from './kinds.ts';
 
 export const serviceSettings = group('Service', {
   PORT: integer(3000, [0, 65_535], 'HTTP port; 0 picks a free one'),
+  PROBE_PORT: integer(
+    unset,
+    [0, 65_535],
+    'A port of their own for `/livez` and `/readyz`, which no other caller can hold up; 0 picks a free one; none = they are on PORT alone',
+  ),
   HOST: text(
     unset,
     'Address to listen on; none = 127.0.0.1 with `AUTH_MODE=none`, all addresses (0.0.0.0) else',

@@ -25,6 +25,7 @@ export function openHttp(
   return createHttpServer({
     host: listenHost(config),
     port: config.PORT,
+    probePort: config.PROBE_PORT,
     routes: routes.map((route) => ({
       ...route,
       handle: (call) => traces.run(call.traceparent, () => route.handle(call)),

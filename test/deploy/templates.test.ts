@@ -202,7 +202,10 @@ test('the manifests set only settings that there are, and no secret in plain tex
 test('ports, probes, volumes and times agree with the code and the image', () => {
   const deployment = only('Deployment');
   const [container] = valuesOf(deployment, 'containers').flat() as Json[];
-  expect(stringsOf(container?.['ports'], 'containerPort')).toEqual([String(settings.PORT.default)]);
+  expect(stringsOf(container?.['ports'], 'containerPort')).toEqual([
+    String(settings.PORT.default),
+    String(stringsOf(only('ConfigMap'), 'PROBE_PORT')),
+  ]);
   expect(dockerfile).toContain(`EXPOSE ${settings.PORT.default}`);
   expect(stringsOf(only('Service'), 'targetPort')).toEqual(['http']);
 

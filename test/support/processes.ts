@@ -1,10 +1,11 @@
 // Runs the sandbox and the service as processes of their own, as operators do.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Control, createControl } from './control.ts';
@@ -69,10 +70,14 @@ export async function startProcess(
     readonly main?: string;
     /** In place of those of `npm start`. */
     readonly flags?: readonly string[];
+    /** Writes its log to a file: then a reader that is slow does not hold it up. Default: a pipe. */
+    readonly logsToFile?: boolean;
   } = {},
 ): Promise<ServiceProcess> {
   const { waitFor, nodeArguments = [], main = MAIN, flags = RUNTIME_FLAGS } = options;
+  const { logsToFile = false } = options;
   const folder = mkdtempSync(join(tmpdir(), 'service-'));
+  const logFile = logsToFile ? openSync(join(folder, 'log'), 'w+') : undefined;
   const child = spawn(process.execPath, [...flags, ...nodeArguments, main], {
     cwd: ROOT,
     env: {
@@ -83,7 +88,7 @@ export async function startProcess(
       FINGERPRINT_PATH: join(folder, 'fingerprints.db'),
       ...environment,
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', logFile ?? 'pipe', 'inherit'],
   });
   child.once('exit', () => rmSync(folder, { recursive: true }));
   const log: Record<string, unknown>[] = [];
@@ -91,7 +96,8 @@ export async function startProcess(
   child.once('exit', (code) =>
     listening.reject(new Error(`The service ended with ${code} before it listened`)),
   );
-  createInterface({ input: child.stdout }).on('line', (line) => {
+  const input = logFile === undefined ? (child.stdout as Readable) : follow(logFile, child);
+  createInterface({ input }).on('line', (line) => {
     let entry: Record<string, unknown>;
     try {
       entry = JSON.parse(line) as Record<string, unknown>;
@@ -124,6 +130,25 @@ export async function startProcess(
     until,
     stop: (signal = 'SIGTERM') => end(child, signal),
   };
+}
+
+/** What is written to the file, until the process has ended. */
+function follow(file: number, child: ChildProcess): Readable {
+  let position = 0;
+  return Readable.from(
+    (async function* () {
+      for (;;) {
+        const hasEnded = child.exitCode !== null || child.signalCode !== null;
+        const buffer = Buffer.alloc(65_536);
+        const bytes = readSync(file, buffer, 0, buffer.length, position);
+        position += bytes;
+        if (bytes > 0) yield buffer.subarray(0, bytes);
+        else if (hasEnded) break;
+        else await sleep(20);
+      }
+      closeSync(file);
+    })(),
+  );
 }
 
 /** Resident memory now, or the most there ever was. */

@@ -5,7 +5,7 @@ export interface HttpLimits {
   /** Bytes of JSON bodies arriving at once, all requests together. */
   readonly heldBodyBytes: number;
   readonly jsonDepth: number;
-  /** Requests handled at once; probes do not count. */
+  /** Requests at once, those that wait for their turn included; probes do not count. */
   readonly inFlight: number;
   /** Mean delay of the event loop above which requests are turned away; 0 = never. */
   readonly loopDelayMs: number;

@@ -15,7 +15,10 @@ export interface OverloadOptions {
   readonly log: Logger;
 }
 
-/** Refuses early and cheaply; the log gets a number now and then instead of a line for each. */
+/**
+ * Refuses early and cheaply, before anything has to wait for its turn. The log gets a number now and then
+ * instead of a line for each.
+ */
 export function turnAwayUnderOverload(options: OverloadOptions): RequestHandler {
   const { limits, metrics, loop, exchanges, log } = options;
   const logRarely = createRarely((requests, reason: 'event_loop' | 'in_flight') =>
@@ -23,7 +26,7 @@ export function turnAwayUnderOverload(options: OverloadOptions): RequestHandler 
   );
 
   return (request, response, next) => {
-    // The caller left while the request waited for its turn: no 'close' would end its being in flight.
+    // The caller has left: no 'close' would end its being in flight.
     if (response.destroyed) return;
     const lateLoop = limits.loopDelayMs > 0 && loop.delayMs > limits.loopDelayMs;
     if (lateLoop || metrics.inFlight >= limits.inFlight) {

@@ -5,10 +5,10 @@ import type { Exchange } from '../exchange.ts';
 export interface HttpMetrics {
   /** Counts the exchange when it is over. */
   observe(exchange: Exchange): void;
-  /** Requests being handled now. */
+  /** Requests that wait for their turn or are being handled now. */
   inFlight: number;
   /** Requests that were turned away before they were understood or handled. */
-  turnedAway(reason: 'in_flight' | 'event_loop' | 'malformed'): void;
+  turnedAway(reason: 'in_flight' | 'event_loop' | 'malformed' | 'pipelined' | 'idle'): void;
 }
 
 export function createHttpMetrics(registry: Registry, loopDelayMs: () => number): HttpMetrics {
@@ -28,7 +28,7 @@ export function createHttpMetrics(registry: Registry, loopDelayMs: () => number)
   });
   const turnedAway = new Counter({
     name: 'bridge_http_turned_away_total',
-    help: 'Requests refused by load shedding, or not HTTP at all',
+    help: 'Requests refused by load shedding or not HTTP at all, pipelines and idle connections that were cut',
     labelNames: ['reason'],
     registers,
   });

@@ -11,6 +11,7 @@ import { createMetricsRegistry } from '../../../src/lib/metrics.ts';
 export interface TestServer extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  readonly probePort: number | undefined;
   readonly server: HttpServer;
   readonly health: ReturnType<typeof createHealth>;
   /** The log as parsed lines. */
@@ -64,10 +65,11 @@ export async function startTestServer(
       ...options.limits,
     },
   });
-  const { port } = await server.start();
+  const { port, probePort } = await server.start();
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    probePort,
     server,
     health,
     lines,
