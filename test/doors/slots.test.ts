@@ -48,7 +48,7 @@ async function occupy(
   clearInterval(trickling);
   const held = sockets.size;
   for (const socket of sockets) socket.destroy();
-  return `${opened} opened, ${held} held at the end; an honest caller got ${honest}`;
+  return `${opened} opened, ${held} held at the end; an honest caller got ${honest.toString()}`;
 }
 
 testAttack({
