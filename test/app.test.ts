@@ -94,7 +94,11 @@ test.each(['MAPPING_FILE', 'ATTRIBUTES_FILE'])(
   async (setting) => {
     await expect(start({}, { [setting]: '/no/such/file.json' })).rejects.toMatchObject({
       code: 'invalid_configuration',
-      problems: [expect.stringMatching(`^${setting}: ENOENT.*/no/such/file.json`)],
+      problems: [
+        expect.stringMatching(
+          `^${setting}: /no/such/file.json cannot be read: there is no such file`,
+        ),
+      ],
     });
   },
 );

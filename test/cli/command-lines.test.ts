@@ -56,6 +56,28 @@ describe('npm run check-config', () => {
     expect(results.length).toBeGreaterThan(20);
   });
 
+  test.each([
+    { PORT: 'abc' },
+    { AUTH_MODE: 'jwt' },
+    { EVENT_SCHEMA_REGISTRY: 'r' },
+    { OAUTH_PRIVATE_KEY: 'no key', OAUTH_CLIENT_ID: 'c', OAUTH_SUBJECT: 's' },
+    { MAPPING_FILE: '/no/such/file' },
+    { EVENT_FILTER_FILE: '/' },
+    { EVENT_EXPRESSION_FILE: 'package.json' },
+    { EVENT_SCHEMA_FILE: 'README.md' },
+    { ATTRIBUTES_FILE: 'README.md' },
+  ])('nothing is said twice: %j', async (environment) => {
+    const { write, read } = output();
+    expect(await checkAll(environment, [], { write })).toBe(1);
+    for (const line of read()
+      .split('\n')
+      .filter((text) => text.startsWith('FAILED'))) {
+      // No name, path or sentence comes again right behind itself.
+      expect(line).not.toMatch(/(?<said>[^\s:][^:]{2,}): \k<said>/);
+      expect(line).not.toMatch(/(?<path>\/[\w./-]{4,}).*\k<path>/);
+    }
+  });
+
   test('a failing example is shown with what came and what was expected', async () => {
     const files = await copyConfiguration();
     await writeFile(
@@ -224,7 +246,11 @@ describe('npm run simulate', () => {
   });
 
   test.each([
-    ['a file that is not there', ['missing.json'], /ENOENT/],
+    [
+      'a file that is not there',
+      ['missing.json'],
+      /missing\.json cannot be read: there is no such file \(ENOENT\)/,
+    ],
     ['an unknown option', ['--fast'], /fast/],
     ['two files', ['a.json', 'b.json'], /One file/],
     ['an option without its value', ['--schema'], /schema/],

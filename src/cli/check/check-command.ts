@@ -42,11 +42,17 @@ export async function checkAll(
   return results.some(({ status }) => status === 'failed') ? 1 : 0;
 }
 
+/** Most messages begin with what they are about. */
+function sentence(subject: string, message = ''): string {
+  if (message === '') return subject;
+  return message.startsWith(subject) ? message : `${subject}: ${message}`;
+}
+
 function tableOf(results: readonly CheckResult[]): string {
   const width = Math.max(...results.map(({ area }) => area.length));
   const lines = results.map(({ area, subject, status, message, diff }) => {
     const mark = status === 'failed' ? 'FAILED ' : status.padEnd(7);
-    const line = `${mark}  ${area.padEnd(width)}  ${subject}${message === undefined ? '' : `: ${message}`}`;
+    const line = `${mark}  ${area.padEnd(width)}  ${sentence(subject, message)}`;
     return diff === undefined ? line : `${line}\n${indent(diff)}`;
   });
   const failed = results.filter(({ status }) => status === 'failed').length;
