@@ -24,6 +24,7 @@ export async function startReport(
       GENESYS_CLIENT_ID: 'the-client',
       GENESYS_CLIENT_SECRET: 'the-secret',
       WORKER_ENABLED: 'false',
+      AUTH_MODE: 'none',
     },
     {
       REPORT_WINDOWS_IN_FLIGHT: options.windowsInFlight ?? 4,

@@ -373,7 +373,12 @@ describe('faults', () => {
     await expect(sending).rejects.toBe('stopping');
   });
 
-  const settings = { GENESYS_CLIENT_ID: 'c', GENESYS_CLIENT_SECRET: 's', AWS_REGION: 'us-east-1' };
+  const settings = {
+    GENESYS_CLIENT_ID: 'c',
+    GENESYS_CLIENT_SECRET: 's',
+    AWS_REGION: 'us-east-1',
+    AUTH_MODE: 'none',
+  };
 
   test.each(['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SQS'])(
     "%s wins over the queue's own address",

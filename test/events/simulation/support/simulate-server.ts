@@ -24,6 +24,7 @@ export async function startSimulateServer(options: SimulateServerOptions = {}) {
   const shared = createShared(
     {
       ...loadConfig({
+        AUTH_MODE: 'none',
         GENESYS_CLIENT_ID: 'nobody',
         GENESYS_CLIENT_SECRET: 'asks',
         WORKER_ENABLED: 'false',
