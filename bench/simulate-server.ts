@@ -18,6 +18,7 @@ const EVENT_ID = '0196f0a0-1111-7222-8333-944444444444';
 const log = createLogger({ level: 'silent' });
 const shared = createShared(
   loadConfig({
+    AUTH_MODE: 'none',
     GENESYS_CLIENT_ID: 'nobody',
     GENESYS_CLIENT_SECRET: 'asks',
     WORKER_ENABLED: 'false',
