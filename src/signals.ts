@@ -1,4 +1,5 @@
 import type { Logger } from './lib/logger.ts';
+import { onNpmGone } from './lib/npm-gone.ts';
 
 export interface SignalOptions {
   readonly log: Logger;
@@ -13,7 +14,6 @@ export interface SignalOptions {
  * this close, in milliseconds, are one wish.
  */
 const SAME_SIGNAL_MS = 1000;
-const PARENT_POLL_MS = 250;
 
 /**
  * SIGTERM, SIGINT, SIGHUP: stop and exit 0; a second one, or the bound: exit 1 at once. An
@@ -62,24 +62,9 @@ export function onSignals({ log, timeoutMs, stop, toggleLogLevel }: SignalOption
   }
   process.on('SIGUSR2', toggleLogLevel);
   process.on('SIGUSR1', () => log.warn('SIGUSR1 opens no debugger here'));
-  if (process.env['npm_lifecycle_event'] !== undefined) {
-    onParentGone(() => {
-      if (stoppingSinceMs !== undefined) return;
-      log.info('npm is gone: stopping');
-      shutDown(0);
-    });
-  }
-}
-
-/**
- * A SIGTERM to `npm start` ends npm and the shell between, which does not hand it on: without this
- * the service would live on, holding its port and its journal, and nobody would know it.
- */
-function onParentGone(stop: () => void): void {
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    stop();
-  }, PARENT_POLL_MS).unref();
+  onNpmGone(() => {
+    if (stoppingSinceMs !== undefined) return;
+    log.info('npm is gone: stopping');
+    shutDown(0);
+  });
 }

@@ -12,7 +12,7 @@ type AddRoute = (
 ) => void;
 
 /** `/_sandbox/`: look at what came in, and steer, from a shell or from a test in another process. */
-export function createAdminService(sandbox: SandboxParts): Service {
+export function createAdminService(sandbox: SandboxParts, operations: readonly string[]): Service {
   const routes = new Map<string, { what: string; operation: Operation }>();
   const route: AddRoute = (method, path, what, handle) => {
     const operation: Operation = {
@@ -40,7 +40,7 @@ export function createAdminService(sandbox: SandboxParts): Service {
   }));
   showGenesys(route, sandbox);
   showAws(route, sandbox);
-  steerFaults(route, sandbox);
+  steerFaults(route, sandbox, operations);
   steerStream(route, sandbox);
   steerAccess(route, sandbox);
   route('POST', '/queues/:name', 'create a queue', (call) =>
@@ -61,6 +61,7 @@ export function createAdminService(sandbox: SandboxParts): Service {
   route('POST', '/reset', 'forget what came in, and every fault', () => sandbox.reset());
 
   return {
+    operations: [],
     route(request, path) {
       if (path !== '/_sandbox' && !path.startsWith('/_sandbox/')) return undefined;
       const trimmed = path.endsWith('/') ? path.slice(0, -1) : path;
@@ -125,8 +126,18 @@ function showAws(route: AddRoute, { cloud }: SandboxParts): void {
   route('GET', '/metrics', 'what CloudWatch got; ?limit=', (call) => last(cloud.metrics, call));
 }
 
-function steerFaults(route: AddRoute, { faults }: SandboxParts): void {
-  const parseFaultRule = createFaultRuleParser();
+function steerFaults(
+  route: AddRoute,
+  { faults }: SandboxParts,
+  operations: readonly string[],
+): void {
+  const parseFaultRule = createFaultRuleParser(operations);
+  route(
+    'GET',
+    '/faults/targets',
+    'operations that rules may target, or a beginning of them',
+    () => [...operations],
+  );
   route('GET', '/faults', 'rules that are active', () => faults.list());
   route(
     'POST',

@@ -1,5 +1,5 @@
 import { Ajv } from 'ajv';
-import type { FaultRule } from './faults.ts';
+import { covers, type FaultRule } from './faults.ts';
 import { Refusal } from './genesys/error-body.ts';
 
 const share = { type: 'number', minimum: 0, maximum: 1 } as const;
@@ -59,12 +59,25 @@ const schema = {
   },
 } as const;
 
-/** Checks rules that come over the network; the parser throws Refusal 400 with all that is wrong. */
-export function createFaultRuleParser(): (value: unknown) => FaultRule {
+/**
+ * Checks rules that come over the network; the parser throws Refusal 400 with all that is wrong. A
+ * rule for none of the operations would do nothing, without a word.
+ */
+export function createFaultRuleParser(
+  operations: readonly string[],
+): (value: unknown) => FaultRule {
   const ajv = new Ajv({ allErrors: true });
   const validate = ajv.compile<FaultRule>(schema);
   return (value) => {
-    if (validate(value)) return value;
-    throw new Refusal(400, `The rule is not usable: ${ajv.errorsText(validate.errors)}`);
+    if (!validate(value)) {
+      throw new Refusal(400, `The rule is not usable: ${ajv.errorsText(validate.errors)}`);
+    }
+    if (!operations.some((operation) => covers(value.target, operation))) {
+      throw new Refusal(
+        400,
+        `The rule is not usable: there is no target ${JSON.stringify(value.target)}; allowed: *, a name, or the beginning of one before a dot: ${operations.join(', ')}`,
+      );
+    }
+    return value;
   };
 }

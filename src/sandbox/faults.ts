@@ -180,7 +180,8 @@ export function createFaults(options: FaultsOptions): Faults {
   };
 }
 
-function covers(target: string, operation: string): boolean {
+/** Whether rules with this target are for the operation. */
+export function covers(target: string, operation: string): boolean {
   return target === '*' || operation === target || operation.startsWith(`${target}.`);
 }
 

@@ -1,5 +1,7 @@
 // The sandbox as a process of its own: `npm run sandbox`. Prints the settings that make a service
 // use it, as lines for an .env file, then a line `# ready`.
+
+import { onNpmGone } from '../lib/npm-gone.ts';
 import type { SandboxOptions } from './options.ts';
 import { startSandbox } from './sandbox.ts';
 
@@ -52,6 +54,7 @@ if (problems.length > 0) {
     void sandbox.stop().finally(() => process.exit(0));
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
+  onNpmGone(stop);
   if ((process.env['SANDBOX_EXIT_WITH_PARENT'] ?? '') !== '') {
     // A parent that dies, however suddenly, closes this pipe.
     process.stdin.once('close', stop).once('end', stop).resume();

@@ -9,6 +9,8 @@ import type { EntryFailures } from './faults.ts';
 export interface Service {
   /** The operation that a request asks for; `undefined` when it is not for this service. */
   readonly route: (request: IncomingMessage, path: string) => Operation | undefined;
+  /** The names of all operations, which fault rules may target. */
+  readonly operations: readonly string[];
   /** A failure in this service's own format. */
   readonly refuse: (failure: Failure, requestId: string) => Reply;
   /** Headers of every answer, for example the request's id. */

@@ -112,13 +112,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       cloud.reset();
     },
   };
+  const services = [createGenesysService(parts), cloud.service, tokens.service];
+  const operations = services.flatMap((service) => service.operations);
   const server = await startServer({
-    services: [
-      createGenesysService(parts),
-      cloud.service,
-      tokens.service,
-      createAdminService(parts),
-    ],
+    services: [...services, createAdminService(parts, operations)],
     faults,
     requests,
     host: options.host ?? '127.0.0.1',

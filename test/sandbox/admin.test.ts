@@ -103,6 +103,8 @@ describe('steering', () => {
   test.each([
     ['no target', { status: 500 }],
     ['an unknown property', { target: 'genesys', statsu: 500 }],
+    ['an unknown target', { target: 'aws.dynamodb', status: 500 }],
+    ['a target that ends within a word', { target: 'genesys.tok', status: 500 }],
     ['a rate above one', { target: 'genesys', status: 500, rate: 2 }],
     ['an unknown stream fault', { target: 'genesys.stream', stream: { kind: 'flood' } }],
   ])('a rule with %s is a 400', async (_what, rule) => {
@@ -111,6 +113,19 @@ describe('steering', () => {
     expect(status).toBe(400);
     expect(body['message']).toContain('The rule is not usable');
     expect(sandbox.faults.list()).toEqual([]);
+  });
+
+  test('each target that is listed may be one, and an unknown one is told which there are', async () => {
+    const sandbox = await sandboxWith();
+    const url = `${sandbox.url}/_sandbox/faults`;
+    const { body: targets } = await send(`${url}/targets`);
+    expect(targets).toEqual(expect.arrayContaining(['genesys.token', 'aws.events.PutEvents']));
+    for (const target of targets as unknown as string[]) {
+      expect((await post(url, { target, status: 500 })).status).toBe(200);
+    }
+    const { body } = await post(url, { target: 'aws.event', status: 500 });
+    expect(body['message']).toContain('allowed: *, a name');
+    expect(body['message']).toContain('aws.events.PutEvents');
   });
 
   test('events, traffic, cuts and subscriptions', async () => {

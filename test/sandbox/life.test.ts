@@ -102,6 +102,21 @@ describe('the sandbox as a process', () => {
     expect(code).toBe(0);
   });
 
+  test('goes when npm does, which hands no signal on', async () => {
+    const shell = spawn('sh', ['-c', `"${process.execPath}" src/sandbox/main.ts; true`], {
+      env: { PATH: process.env['PATH'], npm_lifecycle_event: 'sandbox' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    shell.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes('# ready')) shell.kill('SIGTERM');
+    });
+    // Its output is closed: the sandbox is gone, too.
+    await once(shell.stdout, 'close');
+    expect(text).toContain('# ready');
+  });
+
   test('refuses what is no number', async () => {
     const { child, output } = run({ SANDBOX_RATE: 'fast' });
     const [code] = (await once(child, 'exit')) as [number];

@@ -56,6 +56,12 @@ export function createSandboxAws(options: SandboxAwsOptions): Cloud {
 
   return {
     service: {
+      operations: [
+        ...Array.from(operations.values(), ({ name }) => name),
+        'aws.schemas.DescribeSchema',
+        'aws.schemas.ListSchemaVersions',
+        'aws.unknown',
+      ],
       route(request, path) {
         const target = request.headers['x-amz-target'];
         const operation =

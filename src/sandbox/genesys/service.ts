@@ -91,6 +91,7 @@ export function createGenesysService(options: GenesysServiceOptions): Service {
   });
 
   return {
+    operations: [...fixed.values(), group, events, unknown].map(({ name }) => name),
     route(request, path) {
       if (!path.startsWith('/api/v2/')) return undefined;
       const operation = fixed.get(`${request.method} ${path}`);

@@ -137,6 +137,7 @@ export function createTokens(options: TokensOptions): Tokens {
 
   return {
     service: {
+      operations: [operation.name],
       route: (request, path) =>
         path === '/oauth/token' && request.method === 'POST' ? operation : undefined,
       refuse: ({ status, code, message, retryAfter }) =>
