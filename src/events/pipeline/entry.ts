@@ -12,6 +12,8 @@ const MAX_RESOURCE_LENGTH = 2048;
 const MAX_DETAIL_DEPTH = 1000;
 /** AWS keeps these for its own services and refuses them from everybody else. */
 const RESERVED_SOURCE = 'aws.';
+/** Every text with such a number, and few others. */
+const MAYBE_TOO_LARGE = /\d{19}/;
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /**
@@ -50,13 +52,7 @@ export function buildEntry(transformed: JsonObject, event: RawEvent): BuiltEntry
     'detail-type',
     `must be a text of 1 to ${MAX_DETAIL_TYPE_LENGTH} characters`,
   );
-  check(
-    detailText !== undefined,
-    'detail',
-    isJsonObject(detail)
-      ? `must not nest deeper than ${MAX_DETAIL_DEPTH} levels`
-      : 'must be an object',
-  );
+  check(detailText !== undefined, 'detail', problemOfDetail(detail));
   check(
     isResources(resources),
     'resources',
@@ -66,17 +62,34 @@ export function buildEntry(transformed: JsonObject, event: RawEvent): BuiltEntry
   return { ok: false, issues };
 }
 
-/** The detail as JSON; `undefined` when it nests too deeply. */
+/** The detail as JSON; `undefined` when AWS takes it from nobody. */
 function textOf(detail: JsonObject): string | undefined {
   try {
     const text = JSON.stringify(detail);
     // A level takes two characters at least.
-    if (text.length <= 2 * MAX_DETAIL_DEPTH) return text;
-    return isDeeperThan(detail, MAX_DETAIL_DEPTH) ? undefined : text;
+    const isTooDeep = text.length > 2 * MAX_DETAIL_DEPTH && isDeeperThan(detail, MAX_DETAIL_DEPTH);
+    if (isTooDeep) return undefined;
+    return MAYBE_TOO_LARGE.test(text) && hasTooLarge(detail) ? undefined : text;
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
+}
+
+function problemOfDetail(detail: unknown): string {
+  if (!isJsonObject(detail)) return 'must be an object';
+  return isDeeperThan(detail, MAX_DETAIL_DEPTH)
+    ? `must not nest deeper than ${MAX_DETAIL_DEPTH} levels`
+    : 'must not have whole numbers beyond 64 bits (-9223372036854775808 to 9223372036854775807): make text of them';
+}
+
+/** Beyond 64 bits, and written with all of its digits: from 1e21 on JSON has an exponent. */
+function hasTooLarge(value: unknown): boolean {
+  if (typeof value === 'number') {
+    // -(2 ** 63) itself is written as -9223372036854776000.
+    return Math.abs(value) >= 2 ** 63 && Math.abs(value) < 1e21;
+  }
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasTooLarge);
 }
 
 function isDeeperThan(value: unknown, levels: number): boolean {

@@ -33,6 +33,37 @@ describe('the source of an entry', () => {
   });
 });
 
+test('a whole number is refused exactly where its digits are beyond 64 bits', () => {
+  const anyNumber = fc.oneof(
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.maxSafeInteger(),
+    fc.constantFrom(-0, 1e18, 1e19, 1e20, 1e21, 5e-324, 1.5e19),
+    fc.integer({ min: -3, max: 3 }).map((ulps) => 2 ** 63 + ulps * 2048),
+    fc.integer({ min: -3, max: 3 }).map((ulps) => -(2 ** 63) + ulps * 2048),
+  );
+  const wrap = fc.constantFrom(
+    (n: number) => ({ n }),
+    (n: number) => ({ list: [1, { n }] }),
+    // Digits in a text are none of a number.
+    (n: number) => ({ n, text: '99999999999999999999' }),
+  );
+  fc.assert(
+    fc.property(anyNumber, wrap, (number, inDetail) => {
+      const digits = JSON.stringify(number);
+      const isWhole = /^-?\d+$/.test(digits);
+      const fits = !isWhole || BigInt.asIntN(64, BigInt(digits)) === BigInt(digits);
+      const built = buildEntry({ ...good, detail: inDetail(number) }, {});
+      expect(built.ok).toBe(fits);
+      if (!built.ok) {
+        expect(built.issues).toMatchObject([
+          { path: '/detail', message: expect.stringContaining('64 bits') as string },
+        ]);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
 describe('the time of an entry', () => {
   test.each([
     ['2026-03-01T12:00:00.123Z', '2026-03-01T12:00:00.123Z'],
