@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import { sendRaw } from './http/support/raw-http.ts';
 import { startAppWithSandbox, until } from './support/app.ts';
 import { startProcess, startSandboxProcess } from './support/processes.ts';
+import { interaction } from './support/worker-under-test.ts';
 
 const running: { stop(): Promise<unknown> }[] = [];
 afterEach(async () => {
@@ -53,7 +54,10 @@ test('POST /log-level holds for every part at once, and for requests that are go
   expect(messages()).toEqual([]);
 
   await setLevel('debug');
-  const isCall = (text: string) => text === 'Genesys call' || text === 'AWS call';
+  const isCall = (text: string) =>
+    /^(?:Genesys call|AWS call|Chunk of the event stream|Batch (?:to the bus|of records written))$/.test(
+      text,
+    );
   expect(messages().filter((text) => !isCall(text))).toEqual([
     'Log level changed',
     'POST /log-level 200',
@@ -112,3 +116,36 @@ test('SIGUSR2 switches debug lines on and off again', async () => {
   await until(() => service.log.some(({ msg }) => msg === 'GET /nowhere 404'), 'the last line');
   expect(debugLines()).toBe(1);
 }, 60_000);
+
+test('debug tells each batch and chunk without a payload, trace with it', async () => {
+  const app = await startAppWithSandbox({}, { LOG_LEVEL: 'debug' });
+  running.push(app);
+  await app.ready();
+  const said = (msg: string) => app.log.filter((line) => line['msg'] === msg);
+  const send = async (mark: string) => {
+    const published = app.sandbox.cloud.busEventCount();
+    app.sandbox.emit([interaction({ payload: { ...interaction().payload, type: mark } })]);
+    await app.post('/map', {
+      orgId: 'acme',
+      records: [{ ticketId: mark, priority: 'high', sourceChannel: 'web' }],
+    });
+    await until(() => app.sandbox.cloud.busEventCount() > published, 'the event on the bus');
+  };
+
+  await send('SECRETMARK1');
+  await until(() => said('Batch to the bus').length > 0, 'the batch in the log');
+  expect(said('Batch to the bus').at(-1)).toMatchObject({ accepted: 1, refused: 0, repeated: 0 });
+  expect(said('Chunk of the event stream').at(-1)).toMatchObject({ lines: 1, taken: 1 });
+  expect(said('Batch of records written').at(-1)).toMatchObject({ records: 1 });
+  expect(said('The event stream works')).toHaveLength(1);
+  expect(JSON.stringify(app.log)).not.toContain('SECRETMARK1');
+
+  await app.post('/log-level', { level: 'trace' });
+  await send('SECRETMARK2');
+  for (const msg of ['Entries of the batch', 'Lines of the chunk', 'Records of the batch']) {
+    await until(() => said(msg).length > 0, msg);
+    expect(JSON.stringify(said(msg))).toContain('SECRETMARK2');
+  }
+  const others = app.log.filter(({ level }) => level !== 'trace');
+  expect(JSON.stringify(others)).not.toContain('SECRETMARK2');
+});

@@ -1,4 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { cutText } from './cut-text.ts';
+import { writeJson } from './json/exact-json.ts';
 
 export type { Logger } from 'pino';
 
@@ -46,4 +48,19 @@ export function createLogger(options: {
     },
     options.destination ?? pino.destination({ fd: 1, sync: true }),
   );
+}
+
+const MAX_SHOWN = 4096;
+
+/** What of customers' data a line at the level `trace` shows; no other level shows any. */
+export function payloadFacts(values: readonly unknown[]): { readonly payload: readonly string[] } {
+  return { payload: values.map(shown) };
+}
+
+function shown(value: unknown): string {
+  try {
+    return cutText(typeof value === 'string' ? value : writeJson(value), MAX_SHOWN);
+  } catch {
+    return 'cannot be shown';
+  }
 }

@@ -63,7 +63,7 @@ describe('npm run check-config', () => {
     { OAUTH_PRIVATE_KEY: 'no key', OAUTH_CLIENT_ID: 'c', OAUTH_SUBJECT: 's' },
     { MAPPING_FILE: '/no/such/file' },
     { EVENT_FILTER_FILE: '/' },
-    { EVENT_EXPRESSION_FILE: 'package.json' },
+    { EVENT_EXPRESSION_FILE: 'README.md' },
     { EVENT_SCHEMA_FILE: 'README.md' },
     { ATTRIBUTES_FILE: 'README.md' },
   ])('nothing is said twice: %j', async (environment) => {

@@ -1,5 +1,5 @@
 import { BridgeError, coerceError, UpstreamError } from '../../errors.ts';
-import type { Logger } from '../../lib/logger.ts';
+import { type Logger, payloadFacts } from '../../lib/logger.ts';
 import type { PermissionCheck } from '../definitions/permission-check.ts';
 import type { MapMetrics } from '../map-metrics.ts';
 import type { AttributeUpdate, AttributeWriter, UpdateOutcome } from '../ports.ts';
@@ -69,6 +69,8 @@ export function createBatchWriter(options: BatchWriterOptions): BatchWriter {
       accepted += 1;
       splitCallsLeft = Math.min(MAX_SPLIT_CALLS, splitCallsLeft + SPLIT_CALLS_PER_SUCCESS);
       metrics.write('written');
+      log.debug({ records: updates.length, latencyMs, throttled }, 'Batch of records written');
+      if (log.isLevelEnabled('trace')) log.trace(payloadFacts(updates), 'Records of the batch');
       if (isWhole) size.observe({ sent: updates.length, latencyMs, throttled, epoch });
       return updates.map((_, index) => fateOf(outcomes[index]));
     } catch (thrown) {

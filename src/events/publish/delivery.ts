@@ -1,4 +1,5 @@
 import { coerceError } from '../../errors.ts';
+import { type Logger, payloadFacts } from '../../lib/logger.ts';
 import { fullJitterMs } from '../../lib/retry.ts';
 import type { BusEntry, EventBus, PutOutcome, RefusalCause } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
@@ -40,6 +41,7 @@ export interface DeliveryOptions {
   readonly onAccepted: (events: readonly TakenEvent[]) => void;
   readonly onRefused: (refusal: Refusal) => void;
   readonly stats: PipelineStats;
+  readonly log?: Logger | undefined;
   readonly random?: (() => number) | undefined;
   /** Ends calls; what they carried is neither accepted nor refused nor repeated. */
   readonly signal: AbortSignal;
@@ -50,7 +52,7 @@ export type Deliver = (batch: readonly PendingEvent[]) => Promise<boolean>;
 
 export function createDelivery(options: DeliveryOptions): Deliver {
   const { bus, gate, limit, queue, barred, retry, stats, random, signal } = options;
-  const { onAccepted, onRefused } = options;
+  const { onAccepted, onRefused, log } = options;
   const history = createBusHistory();
 
   async function deliver(batch: readonly PendingEvent[]): Promise<boolean> {
@@ -72,6 +74,9 @@ export function createDelivery(options: DeliveryOptions): Deliver {
       barred: (entry) => barred.find(entry),
     });
     const { entries, failure } = judgement;
+    if (log?.isLevelEnabled('debug') === true) {
+      logBatch(log, batch, judgement, performance.now() - startedMs);
+    }
     if (entries === 'split') {
       const middle = Math.ceil(batch.length / 2);
       const first = await deliver(batch.slice(0, middle));
@@ -151,4 +156,27 @@ export function createDelivery(options: DeliveryOptions): Deliver {
 
 function isBarring(verdict: Verdict): boolean {
   return verdict.to !== 'accept' && verdict.barred === true;
+}
+
+function logBatch(
+  log: Logger,
+  batch: readonly PendingEvent[],
+  { entries, failure }: Judgement,
+  ms: number,
+): void {
+  const count = (to: Verdict['to']) =>
+    entries === 'split' ? 0 : entries.filter((verdict) => verdict.to === to).length;
+  log.debug(
+    {
+      eventIds: batch.map(({ event }) => event.eventId),
+      accepted: count('accept'),
+      refused: count('refuse'),
+      repeated: entries === 'split' ? batch.length : count('repeat'),
+      reason: failure?.message,
+      tookMs: Math.round(ms),
+    },
+    'Batch to the bus',
+  );
+  if (!log.isLevelEnabled('trace')) return;
+  log.trace(payloadFacts(batch.map(({ entry }) => entry)), 'Entries of the batch');
 }

@@ -13,7 +13,7 @@ import { createPendingEvent } from './pending-event.ts';
 import { createPublishQueue } from './publish-queue.ts';
 
 export interface PublisherOptions
-  extends Pick<DeliveryOptions, 'retry' | 'onAccepted' | 'onRefused' | 'stats' | 'random'> {
+  extends Pick<DeliveryOptions, 'retry' | 'onAccepted' | 'onRefused' | 'stats' | 'log' | 'random'> {
   readonly bus: EventBus;
   /** Reports the dependency `bus`. */
   readonly availability: Availability;

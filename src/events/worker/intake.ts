@@ -1,4 +1,5 @@
 import { coerceError } from '../../errors.ts';
+import { type Logger, payloadFacts } from '../../lib/logger.ts';
 import { letterOfItem } from '../dead-letters/letter.ts';
 import { eventIdOf, keyOfEvent } from '../event-id.ts';
 import type { GroupCommit } from '../journal/group-commit.ts';
@@ -14,6 +15,7 @@ export interface IntakeOptions {
   readonly groupCommit: GroupCommit;
   readonly stats: PipelineStats;
   readonly holdBack: HoldBack;
+  readonly log: Logger;
   readonly now?: (() => number) | undefined;
 }
 
@@ -27,7 +29,7 @@ export type Intake = (
 ) => Promise<void> | undefined;
 
 export function createIntake(options: IntakeOptions): Intake {
-  const { pipeline, journal, groupCommit, stats, holdBack, now = Date.now } = options;
+  const { pipeline, journal, groupCommit, stats, holdBack, log, now = Date.now } = options;
   const { counts } = stats;
   let taken = 0;
 
@@ -72,6 +74,13 @@ export function createIntake(options: IntakeOptions): Intake {
     if (!Number.isNaN(createdMs)) stats.lagMs = Math.max(0, atMs - createdMs);
   }
 
+  function logChunk(items: readonly StreamItem[], taken: number): void {
+    log.debug({ lines: items.length, taken }, 'Chunk of the event stream');
+    if (!log.isLevelEnabled('trace')) return;
+    const shown = items.map((item) => (item.kind === 'event' ? item.event : item.text));
+    log.trace(payloadFacts(shown), 'Lines of the chunk');
+  }
+
   return (items, signal) => {
     const startedMs = performance.now();
     const atMs = now();
@@ -88,6 +97,7 @@ export function createIntake(options: IntakeOptions): Intake {
     const last = items.at(-1);
     if (last?.kind === 'event') noteLag(last.event, atMs);
     stats.spent('read', performance.now() - startedMs, items.length);
+    if (log.isLevelEnabled('debug')) logChunk(items, taken);
     return groupCommit.open ? holdBack(taken, signal) : groupCommit.whenOpen(signal);
   };
 }

@@ -95,6 +95,7 @@ export function createWorkerParts(options: WorkerPartsOptions): WorkerParts {
     bus,
     availability: availability('bus', 'The event bus'),
     stats,
+    log,
     ...options.publish,
     onAccepted: outcomes.accepted,
     onRefused: outcomes.refused,
@@ -136,7 +137,7 @@ export function createWorkerParts(options: WorkerPartsOptions): WorkerParts {
         log.warn(errorFacts(error), 'The subscription is not remembered across a restart');
       }
     },
-    onItems: createIntake({ pipeline, journal, groupCommit, stats, holdBack }),
+    onItems: createIntake({ pipeline, journal, groupCommit, stats, holdBack, log }),
     retry: { baseMs: Math.min(backOff.baseMs, streamRetryMaxMs), capMs: streamRetryMaxMs },
     sleep,
   });

@@ -23,6 +23,7 @@ export function createAvailability(options: AvailabilityOptions): Availability {
   const { what, reporter, log, now = Date.now } = options;
   let sinceMs: number | undefined;
   let loggedMs = 0;
+  let wasUp = false;
 
   return {
     down(thrown, consequence) {
@@ -41,6 +42,8 @@ export function createAvailability(options: AvailabilityOptions): Availability {
     },
     up(note) {
       reporter.up(note);
+      if (!wasUp) log.debug({ note }, `${what} works`);
+      wasUp = true;
       if (sinceMs === undefined) return;
       log.info({ downForMs: now() - sinceMs }, `${what} is working again`);
       sinceMs = undefined;
