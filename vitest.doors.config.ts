@@ -13,7 +13,7 @@ export default defineConfig({
     testTimeout: 90_000,
     hookTimeout: 60_000,
     // Other work on a shared machine takes the processor away for seconds at times.
-    retry: 1,
+    retry: 3,
     // Each one loads both cores by itself.
     maxWorkers: 1,
     fileParallelism: false,
