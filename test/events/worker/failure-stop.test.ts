@@ -135,6 +135,8 @@ describe('an edit with which events fail', () => {
 
   test('a stop while publishing is held ends at once', async () => {
     const { under } = await heldAfterEdit();
+    // All of them are read before the reading stops.
+    await until(() => expect(under.journal.events).toBe(400));
     await under.worker.stop(AbortSignal.timeout(10_000));
     expect(under.worker.state).toBe('stopped');
     expect(under.journal.events).toBe(400);
