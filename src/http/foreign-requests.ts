@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import type { RequestHandler } from 'express';
 import { cutText } from '../lib/cut-text.ts';
 import type { Authentication } from './auth/authentication.ts';
@@ -55,7 +55,9 @@ function hostname(authority: string): string | undefined {
   const match = /^(?:\[(?<v6>[\da-f:.]+)\]|(?<name>[\w.-]+))(?::\d{1,5})?$/i.exec(
     authority,
   )?.groups;
-  return (match?.['v6'] ?? match?.['name'])?.toLowerCase().replace(/\.$/, '');
+  const v6 = match?.['v6'];
+  if (v6 !== undefined) return isIPv6(v6) ? v6 : undefined;
+  return match?.['name']?.toLowerCase().replace(/\.$/, '');
 }
 
 function foreignHost(host: string): Problem {
