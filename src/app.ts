@@ -27,18 +27,26 @@ export function createApp(config: Config, options: { readonly log: Logger }): Ap
 
   return {
     async start() {
-      const { tokens, client } = connectGenesys(shared);
-      const attributes = await openAttributes(shared, client);
-      const events = await openEvents(shared, client);
-      const http = openHttp(shared, [...attributes.routes, ...events.routes], events.status);
+      const { roles } = shared;
+      const genesys = roles.has('api') || roles.has('reader') ? connectGenesys(shared) : undefined;
+      const attributes =
+        genesys !== undefined && roles.has('api')
+          ? await openAttributes(shared, genesys.client)
+          : undefined;
+      const events = await openEvents(shared, genesys?.client);
+      const routes =
+        attributes === undefined ? events.workerRoutes : [...attributes.routes, ...events.routes];
+      const http = openHttp(shared, routes, events.status);
       releasers.push('HTTP server', () => http.stop(config.SHUTDOWN_TIMEOUT_MS * CLOSE_SHARE));
       beginDrain = () => http.beginDrain();
       const { port, probePort } = await http.start();
-      log.info({ host, port, probePort, worker: config.WORKER_ENABLED }, 'Listening');
+      log.info({ host, port, probePort, roles: [...roles] }, 'Listening');
       logOpenDoors(config, log);
 
-      checkCredentials(shared, tokens, attributes.permissions);
-      attributes.start();
+      if (genesys !== undefined) {
+        checkCredentials(shared, genesys.tokens, attributes?.permissions);
+      }
+      attributes?.start();
       events.start();
       return { port };
     },

@@ -67,6 +67,8 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
 
   return {
     maxEntries: 10,
+    // What a policy can tell apart.
+    groupOf: ({ source, detailType }) => `${source}\n${detailType}`,
     ...entryLimits(options.maxBytes),
 
     async put(entries, signal) {

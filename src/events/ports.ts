@@ -70,26 +70,98 @@ export type PutOutcome =
     };
 
 /** How the bus measures; nothing with which one could send. */
-export interface EntryLimits {
+export interface EntryLimits<Entry = BusEntry> {
   /** Of one entry, and of the entries of a call together. */
   readonly maxBytes: number;
   /** The size of an entry as the bus counts it, in bytes. */
-  bytesOf(this: void, entry: BusEntry): number;
+  bytesOf(this: void, entry: Entry): number;
 }
 
-export interface EventBus extends EntryLimits {
+/** Takes entries in calls of several: the event bus, or the buffer between readers and publishers. */
+export interface Outlet<Entry> extends EntryLimits<Entry> {
   readonly maxEntries: number;
+  /** Entries of one group may be barred where others pass, by a policy of the bus. */
+  groupOf(this: void, entry: Entry): string;
   /**
    * Sends up to `maxEntries`; one outcome for each, in their order. Throws an UpstreamError when
    * the call failed as a whole: `reject` = the request was refused, `retry` = unknown or passing.
    */
-  put(entries: readonly BusEntry[], signal?: AbortSignal): Promise<readonly PutOutcome[]>;
+  put(entries: readonly Entry[], signal?: AbortSignal): Promise<readonly PutOutcome[]>;
   /**
-   * Resolves when the bus exists (a missing one swallows events without a word), to a remark where
-   * that may not be asked: then `put` has to tell.
+   * Resolves when it exists (a missing bus swallows events without a word), to a remark where that
+   * may not be asked: then `put` has to tell.
    */
   check(signal?: AbortSignal): Promise<string | undefined>;
 }
+
+export type EventBus = Outlet<BusEntry>;
+
+/** A taken event on its way from a reader to whoever publishes it. */
+export interface BufferedEvent {
+  readonly eventId: string;
+  /**
+   * Two events with the same one within five minutes are one, where the buffer can tell (a FIFO
+   * queue). Always the same for one event, so that what is sent again does no harm; another one for
+   * a dead letter that is taken again, which would otherwise be swallowed.
+   */
+  readonly deduplicationId: string;
+  /** When it was read from the stream, milliseconds since the epoch. */
+  readonly takenAtMs: number;
+  readonly event: RawEvent;
+}
+
+/**
+ * What a message of the buffer holds: an event that a reader took; an event that another sender put
+ * there as it is, and that nobody has filtered yet; or something that is neither.
+ */
+export type HeldContent =
+  | ({ readonly kind: 'taken' } & Omit<BufferedEvent, 'deduplicationId'>)
+  | { readonly kind: 'raw'; readonly event: RawEvent }
+  | { readonly kind: 'unreadable'; readonly text: string; readonly reason: string };
+
+/** Hidden from everybody else until it is settled or given back, or its hold ends. */
+export interface HeldMessage {
+  readonly receipt: string;
+  readonly content: HeldContent;
+  /** Of its text, in UTF-16 units. */
+  readonly size: number;
+  /** When the buffer got it, milliseconds since the epoch. */
+  readonly bufferedAtMs: number;
+  /** How often it was held, this time included: many times, and it may be what ends processes. */
+  readonly holds: number;
+}
+
+export interface BufferCounts {
+  readonly waiting: number;
+  readonly held: number;
+  readonly delayed: number;
+}
+
+/**
+ * The shared buffer between readers and publishers: what it has taken is on several disks. Outcomes
+ * of `settle`, `keep` and `giveBack` are one for each receipt, in their order: `undefined` = done,
+ * an UpstreamError of the code `buffer_hold_ended` = others may have it by now.
+ */
+export interface EventBuffer extends Outlet<BufferedEvent> {
+  /** Up to `max` messages that nobody holds; waits up to `waitSeconds` for the first. */
+  hold(
+    options: { readonly max: number; readonly seconds: number; readonly waitSeconds: number },
+    signal?: AbortSignal,
+  ): Promise<readonly HeldMessage[]>;
+  /** The bus or the dead-letter queue has these. */
+  settle(receipts: readonly string[], signal?: AbortSignal): Promise<BufferOutcomes>;
+  /** Holds them for `seconds`, from now. */
+  keep(receipts: readonly string[], seconds: number, signal?: AbortSignal): Promise<BufferOutcomes>;
+  /** Others may hold them, after `delaySeconds`. */
+  giveBack(
+    receipts: readonly string[],
+    delaySeconds: number,
+    signal?: AbortSignal,
+  ): Promise<BufferOutcomes>;
+  counts(signal?: AbortSignal): Promise<BufferCounts>;
+}
+
+export type BufferOutcomes = readonly (Error | undefined)[];
 
 /**
  * Why an event was given up at the stage `publish`: the bus finds the `entry` wrong, refuses it for

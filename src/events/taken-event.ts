@@ -26,10 +26,4 @@ export interface EventSupply {
   giveUp(event: TakenEvent, letter: DeadLetter): void;
   /** Events in memory that nobody has asked for yet. */
   readonly waiting: number;
-  /** Memory is nearly full, or some of what was taken is on disk only. */
-  readonly crowded: boolean;
-  /** Resolves when half of the memory is free and nothing is on disk only, or after `timeoutMs`. */
-  whenRoomy(signal: AbortSignal, timeoutMs: number): Promise<void>;
-  /** From now on `next` gives only what is in memory. */
-  stopLoading(): void;
 }

@@ -1,8 +1,33 @@
-import { flag, group, integer, oneOf, text, unset } from './kinds.ts';
+import { address, flag, group, integer, oneOf, text, unset } from './kinds.ts';
 
 /** From the stream to the bus, in the order of an event's way. */
 export const eventSettings = group('Event pipeline', {
-  WORKER_ENABLED: flag(true, 'false runs the HTTP routes alone'),
+  ROLES: text(
+    'api,reader,publisher',
+    'What this process does: `api` the HTTP routes, `reader` reads the stream, `publisher` publishes',
+    { pattern: '^(api|reader|publisher)(,(api|reader|publisher))*$' },
+  ),
+  WORKER_ENABLED: flag(true, 'false is the older form of `ROLES=api`'),
+  READER_NAME: text(
+    unset,
+    'Of this reader, when several read: names its subscription, unique in the organisation; none = the host name',
+    { pattern: '^[\\w.-]{1,64}$' },
+  ),
+  BUFFER_QUEUE_URL: address(
+    unset,
+    'SQS queue between readers and publishers (`.fifo` drops copies); none = the journal of this process',
+  ),
+  BUFFER_LINGER_MS: integer(50, [0, 10_000], 'How long an event waits for others on its way there'),
+  BUFFER_HOLD_SECONDS: integer(
+    30,
+    [2, 43_200],
+    'How long a publisher holds an event before others may have it; renewed at half of it',
+  ),
+  BUFFER_MAX_HOLDS: integer(
+    10,
+    [4, 1000],
+    'An event that was held so often is a dead letter `poisoned`',
+  ),
   EVENT_SUBSCRIPTION_ID: text(unset, 'Use this subscription instead of creating one', {
     pattern: '^[\\w.-]{1,128}$',
   }),

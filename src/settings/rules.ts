@@ -1,3 +1,4 @@
+import { rolesOf } from './roles.ts';
 import { type SettingName, settings } from './settings.ts';
 
 /** Those that are given together or not at all. */
@@ -29,23 +30,30 @@ export function problemsBetweenSettings(
   const missing = (name: SettingName, why: string) =>
     problems.push(`${name}: not set; ${why} (${settings[name].description})`);
 
-  if (!has('OAUTH_CLIENT_ID') && !has('GENESYS_CLIENT_ID')) {
+  const roles = rolesOf(values);
+  const [reads, publishes] = [roles.has('reader'), roles.has('publisher')];
+  const callsGenesys = roles.has('api') || reads;
+  if (callsGenesys && !has('OAUTH_CLIENT_ID') && !has('GENESYS_CLIENT_ID')) {
     problems.push(
       'OAUTH_CLIENT_ID, OAUTH_PRIVATE_KEY, OAUTH_SUBJECT or GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET: not set; ' +
         'allowed: one complete set of Genesys credentials, or both',
     );
   }
-  if (values['WORKER_ENABLED'] === true && !has('DLQ_QUEUE_URL')) {
-    missing('DLQ_QUEUE_URL', 'required unless WORKER_ENABLED=false');
+  if ((reads || publishes) && !has('DLQ_QUEUE_URL')) {
+    missing('DLQ_QUEUE_URL', 'required unless ROLES=api');
+  }
+  if (reads !== publishes && !has('BUFFER_QUEUE_URL')) {
+    problems.push(
+      `ROLES: found ${String(values['ROLES'])}; allowed: reader and publisher together, or BUFFER_QUEUE_URL, the queue between them`,
+    );
   }
   if (values['NODE_ENV'] === 'production') {
     const say = (name: SettingName, more = '') => {
       if (given[name] === undefined) missing(name, `in production it must be said${more}`);
     };
-    say('GENESYS_BASE_URL');
-    const usesBus = values['WORKER_ENABLED'] !== false;
-    if (usesBus) say('EVENTBUS_NAME', ' unless WORKER_ENABLED=false, and may be default');
-    if (usesBus || has('EVENT_SCHEMA_REGISTRY')) say('AWS_REGION');
+    if (callsGenesys) say('GENESYS_BASE_URL');
+    if (publishes) say('EVENTBUS_NAME', ' unless ROLES has no publisher, and may be default');
+    if (reads || publishes || has('EVENT_SCHEMA_REGISTRY')) say('AWS_REGION');
   }
   const busRegion = regionIn(String(values['EVENTBUS_NAME']));
   if (busRegion !== undefined && busRegion !== values['AWS_REGION']) {

@@ -1,12 +1,8 @@
 import { createMetricsStore } from '../aws/cloudwatch.ts';
-import { createEventBus, entryLimits } from '../aws/event-bridge.ts';
+import { entryLimits } from '../aws/event-bridge.ts';
 import { createSchemaRegistry } from '../aws/schema-registry.ts';
-import type { AwsConnectionOptions } from '../aws/sdk/connection.ts';
-import { type AwsCredentialsOptions, createCredentials } from '../aws/sdk/credentials.ts';
-import { createDeadLetterQueue } from '../aws/sqs/dead-letter-queue.ts';
-import { createReplay } from '../events/dead-letters/replay.ts';
-import { createJournal } from '../events/journal/journal.ts';
-import { type LivePipeline, openPipeline } from '../events/pipeline/live-pipeline.ts';
+import type { AwsCredentialsOptions } from '../aws/sdk/credentials.ts';
+import { openPipeline } from '../events/pipeline/live-pipeline.ts';
 import { openSchemaFile } from '../events/pipeline/schema-file.ts';
 import { startRegistrySchema } from '../events/pipeline/schema-in-registry.ts';
 import { type EventSchemaSource, noSchema } from '../events/pipeline/schema-source.ts';
@@ -19,138 +15,75 @@ import {
   type PipelineStats,
   summarize,
 } from '../events/telemetry/pipeline-stats.ts';
-import { createWorker, type WorkerOptions } from '../events/worker/worker.ts';
+import { registerEventMetrics } from '../events/worker/worker-metrics.ts';
 import type { GenesysClient } from '../genesys/client.ts';
-import { createEventSource } from '../genesys/reference/event-source.ts';
+import type { Route } from '../http/route.ts';
 import { deadLetterRoutes } from '../http/routes/dead-letter-routes.ts';
 import { simulateRoute } from '../http/routes/simulate/simulate-route.ts';
 import { workerRoutes } from '../http/routes/worker-routes.ts';
-import type { Logger } from '../lib/logger.ts';
-import type { Config } from '../settings/load-config.ts';
-import { regionIn } from '../settings/rules.ts';
-import { CLOSE_SHARE, networkOf, type Shared } from './shared.ts';
+import { type AwsConnections, awsConnections } from './aws.ts';
+import { type Delivery, openDelivery, type WorkerOverrides } from './delivery.ts';
+import type { Shared } from './shared.ts';
 
 /** Of a stop's time, what the last metrics get. */
 const METRICS_SHARE = 0.1;
 
 /** What tests set and operators cannot. */
 export interface EventsOverrides {
-  readonly worker?: Partial<WorkerOptions> | undefined;
+  readonly worker?: WorkerOverrides | undefined;
   readonly credentials?: AwsCredentialsOptions | undefined;
 }
 
 /** As {@link EventsOverrides}. */
 export type SimulationOverrides = Partial<SimulatorOptions['overrides']>;
 
-/** Genesys events to the bus, and the simulation of it. */
+/** Genesys events to the bus, and the simulation of it. `client`: for those who read the stream. */
 export async function openEvents(
   shared: Shared,
-  client: GenesysClient,
+  client: GenesysClient | undefined,
   overrides: EventsOverrides = {},
 ) {
-  const aws = awsConnections(shared.config, shared.log, overrides.credentials);
+  const { config, log, registry, roles, releasers } = shared;
+  const aws = awsConnections(config, log, overrides.credentials);
   const { pipeline, route } = await openSimulation(shared, aws);
   const stats = createPipelineStats();
-  const delivery = openDelivery(shared, { client, aws, pipeline, stats, overrides });
+  const delivery = openDelivery(shared, {
+    client,
+    aws,
+    pipeline,
+    stats,
+    overrides: overrides.worker,
+  });
+  const switched = delivery?.switched;
+  const switches = switched === undefined ? [] : workerRoutes(switched);
+  const works = roles.has('reader') || roles.has('publisher');
+  if (works) registerEventMetrics(registry, stats);
+
   return {
-    start: () => delivery?.start(),
-    routes: [route, ...(delivery?.routes ?? [])],
-    status: () =>
-      delivery?.worker.status() ?? { worker: { state: 'off' }, pipeline: summarize(stats) },
+    start(): void {
+      if (!works) return;
+      if (config.CLOUDWATCH_ENABLED) startMetrics(shared, aws, stats);
+      const stopReport = startPipelineReport({ stats, log, intervalMs: config.REPORT_INTERVAL_MS });
+      releasers.push('pipeline report', stopReport);
+      delivery?.start();
+    },
+    routes: [route, ...letterRoutes(delivery), ...switches],
+    /** Where nothing else is served. */
+    workerRoutes: switches,
+    status: () => delivery?.status() ?? { worker: { state: 'off' }, pipeline: summarize(stats) },
     pipeline,
     stats,
     delivery,
   };
 }
 
-interface DeliveryParts {
-  readonly client: GenesysClient;
-  readonly aws: ReturnType<typeof awsConnections>;
-  readonly pipeline: LivePipeline;
-  readonly stats: PipelineStats;
-  readonly overrides: EventsOverrides;
-}
-
-/** The worker with its journal, bus and dead-letter queue; nothing when it is switched off. */
-function openDelivery(shared: Shared, parts: DeliveryParts) {
-  const { config, log, health, registry, releasers } = shared;
-  const { client, aws, pipeline, stats, overrides } = parts;
-  const queueUrl = config.DLQ_QUEUE_URL;
-  if (!config.WORKER_ENABLED || queueUrl === undefined) return undefined;
-
-  const journal = createJournal({
-    path: config.JOURNAL_PATH,
-    maxBytes: config.JOURNAL_MAX_BYTES,
-    maxRows: config.JOURNAL_MAX_ROWS,
-    dedupeRows: config.EVENT_DEDUPE_ROWS,
-  });
-  releasers.push('journal', () => journal.close());
-  const bus = createEventBus({
-    ...aws.eventBridge,
-    busName: config.EVENTBUS_NAME,
-    maxBytes: config.EVENTBUS_MAX_BATCH_BYTES,
-  });
-  releasers.push('event bus', () => bus.close());
-  const queue = createDeadLetterQueue({
-    ...aws.sqs,
-    queueUrl,
-    maxLineBytes: config.EVENT_STREAM_MAX_LINE_BYTES,
-  });
-  releasers.push('dead-letter queue', () => queue.close());
-  const worker = createWorker({
-    source: createEventSource(client, {
-      livenessMs: config.EVENT_STREAM_LIVENESS_MS,
-      maxLineBytes: config.EVENT_STREAM_MAX_LINE_BYTES,
-    }),
-    bus,
-    queue,
-    pipeline,
-    journal,
-    stats,
-    health,
-    registry,
-    log,
-    subscriptionId: config.EVENT_SUBSCRIPTION_ID,
-    streamRetryMaxMs: config.EVENT_STREAM_RETRY_MAX_MS,
-    publish: {
-      lingerMs: config.PUBLISH_LINGER_MS,
-      maxInFlight: config.PUBLISH_MAX_IN_FLIGHT,
-      checkMs: config.EVENTBUS_CHECK_INTERVAL_MS,
-      retry: {
-        maxRetries: config.PUBLISH_MAX_RETRIES,
-        baseMs: config.PUBLISH_RETRY_BASE_MS,
-        capMs: config.PUBLISH_RETRY_MAX_MS,
-      },
-    },
-    ...overrides.worker,
-  });
-  const replay = createReplay({
-    queue,
-    pipeline,
-    entryLimits: bus,
-    takeAgain: (events) => worker.takeAgain(events),
-    log,
-  });
-  return {
-    start() {
-      if (config.CLOUDWATCH_ENABLED) startMetrics(shared, aws, stats);
-      const stopReport = startPipelineReport({ stats, log, intervalMs: config.REPORT_INTERVAL_MS });
-      releasers.push('pipeline report', stopReport);
-      worker.start();
-      releasers.push('worker', () =>
-        worker.stop(AbortSignal.timeout(config.SHUTDOWN_TIMEOUT_MS * (1 - 2 * CLOSE_SHARE))),
-      );
-    },
-    routes: [...deadLetterRoutes({ queue, replay, journal }), ...workerRoutes(worker)],
-    worker,
-    journal,
-    queue,
-  };
+function letterRoutes(delivery: Delivery | undefined): Route[] {
+  return delivery === undefined ? [] : deadLetterRoutes(delivery);
 }
 
 function startMetrics(
   { config, log, releasers }: Shared,
-  aws: DeliveryParts['aws'],
+  aws: AwsConnections,
   stats: PipelineStats,
 ): void {
   const store = createMetricsStore(aws.cloudWatch);
@@ -209,38 +142,6 @@ export async function openSimulation(
     maxLineBytes: config.HTTP_LINE_LIMIT_BYTES,
   });
   return { pipeline, simulator, route };
-}
-
-/** Where each AWS service is; its own address wins over the one for all. One credentials for all. */
-export function awsConnections(
-  config: Config,
-  log?: Logger,
-  credentialsOptions?: AwsCredentialsOptions,
-) {
-  const credentials = createCredentials({ log, ...credentialsOptions });
-  const network = networkOf(config);
-  const { AWS_CA_BUNDLE = '' } = config;
-  const authorities = `${network.authorities ?? ''}${AWS_CA_BUNDLE}` || undefined;
-  const at = (endpoint: string | undefined): AwsConnectionOptions => ({
-    credentials,
-    region: config.AWS_REGION,
-    endpoint: endpoint ?? config.AWS_ENDPOINT_URL,
-    maxSockets: config.PUBLISH_MAX_IN_FLIGHT,
-    connectTimeoutMs: config.AWS_CONNECT_TIMEOUT_MS,
-    requestTimeoutMs: config.AWS_REQUEST_TIMEOUT_MS,
-    network: { ...network, authorities },
-    log,
-  });
-  return {
-    eventBridge: at(config.AWS_ENDPOINT_URL_EVENTBRIDGE),
-    // A queue of another region is called there, and that region signs.
-    sqs: {
-      ...at(config.AWS_ENDPOINT_URL_SQS),
-      region: regionIn(config.DLQ_QUEUE_URL ?? '') ?? config.AWS_REGION,
-    },
-    cloudWatch: at(config.AWS_ENDPOINT_URL_CLOUDWATCH),
-    schemas: at(config.AWS_ENDPOINT_URL_SCHEMAS),
-  };
 }
 
 function openSchema(

@@ -76,11 +76,11 @@ export function connectGenesys({
   return { tokens, client };
 }
 
-/** Readiness of what the credentials are good for: a token of each grant, and our permissions. */
+/** Readiness of what the credentials are good for: tokens for what this process does, our permissions. */
 export function checkCredentials(
-  { health, log, releasers }: Shared,
+  { health, log, roles, releasers }: Shared,
   tokens: TokenCache,
-  permissions: PermissionCheck,
+  permissions: PermissionCheck | undefined,
 ): void {
   const common = { intervalMs: CHECK_INTERVAL_MS, retry: CHECK_RETRY };
   const token = startDependencyCheck({
@@ -93,13 +93,14 @@ export function checkCredentials(
     consequence: () => 'no call can be made',
     async check(signal) {
       await Promise.all([
-        tokens.get('customattributes:write', signal),
-        tokens.get('event:subscribe', signal),
+        roles.has('api') && tokens.get('customattributes:write', signal),
+        roles.has('reader') && tokens.get('event:subscribe', signal),
       ]);
       return undefined;
     },
   });
   releasers.push('token check', () => token.stop());
+  if (permissions === undefined) return;
   const permission = startDependencyCheck({
     ...common,
     availability: createAvailability({

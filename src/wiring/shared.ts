@@ -7,10 +7,13 @@ import { createMetricsRegistry, type Registry } from '../lib/metrics.ts';
 import type { Network } from '../lib/network/outgoing-agent.ts';
 import type { Releasers } from '../lib/releasers.ts';
 import type { Config } from '../settings/load-config.ts';
+import { type Role, rolesOf } from '../settings/roles.ts';
 
 /** What every part of one app shares. */
 export interface Shared {
   readonly config: Config;
+  /** What this process does. */
+  readonly roles: ReadonlySet<Role>;
   readonly log: Logger;
   readonly health: Health;
   readonly registry: Registry;
@@ -27,6 +30,7 @@ export function createShared(
 ): Shared {
   return {
     config,
+    roles: rolesOf(config),
     log,
     health: createHealth(),
     registry: createMetricsRegistry(),

@@ -69,6 +69,10 @@ const OTHER_WORDS = new Set(
     // OAuth, and secrets that the logger hides.
     'access_token refresh_token client_secret token_type expires_in error_description jwt_bearer',
     'client_credentials invalid_client invalid_grant invalid_scope unauthorized_client unsupported_grant_type',
+    // Metrics whose names stand in tables.
+    'pipeline_bus_open pipeline_buffer_open pipeline_latency_seconds pipeline_buffer_take_seconds',
+    'pipeline_holds_total pipeline_holds_given_back_total pipeline_buffer_unreadable_total',
+    'pipeline_poisoned_total pipeline_buffer_letters_refused_total',
     // Members of a JSON Web Key.
     'key_ops',
     // Columns of the journal and of CSV reports; kinds of readiness, simulations and replays.

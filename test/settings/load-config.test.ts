@@ -21,7 +21,7 @@ import {
 import { networkSettings } from '../../src/settings/network.ts';
 import { serviceSettings } from '../../src/settings/service.ts';
 import { settings } from '../../src/settings/settings.ts';
-import { awsConnections } from '../../src/wiring/events.ts';
+import { awsConnections } from '../../src/wiring/aws.ts';
 import { createAuthority } from '../support/certificates.ts';
 
 const GROUPS = [
@@ -247,7 +247,7 @@ describe('rules between settings', () => {
     ['ap-south-2', 'https://sqs.internal.example.com/1/dead'],
   ])('a queue is called in its own region, and there by %s: %s', (region, queueUrl) => {
     const config = loadConfig({ ...minimal, DLQ_QUEUE_URL: queueUrl, AWS_REGION: 'ap-south-2' });
-    expect(awsConnections(config).sqs.region).toBe(region);
+    expect(awsConnections(config).queueAt(queueUrl).region).toBe(region);
     expect(awsConnections(config).eventBridge.region).toBe('ap-south-2');
   });
 
@@ -276,6 +276,45 @@ describe('rules between settings', () => {
     expect(
       problemsOf({ ...withWorker, DLQ_QUEUE_URL: 'https://sqs.example.com/1/dead.fifo' }),
     ).toEqual([]);
+  });
+
+  test.each([
+    [
+      'reader',
+      [/^ROLES: found reader; allowed: reader and publisher together, or BUFFER_QUEUE_URL/],
+    ],
+    ['publisher', [/^ROLES: found publisher; allowed/]],
+    ['api,publisher', [/^ROLES: found api,publisher; allowed/]],
+    ['api,reader', [/^ROLES: found api,reader; allowed/]],
+    ['reader,publisher', []],
+    ['api', []],
+  ])('ROLES=%s without a buffer', (ROLES, expected) => {
+    const { WORKER_ENABLED: _off, ...rest } = minimal;
+    const environment = { ...rest, ROLES, DLQ_QUEUE_URL: 'http://127.0.0.1/1/dead' };
+    expect(problemsOf(environment)).toEqual(
+      expected.map((problem): unknown => expect.stringMatching(problem)),
+    );
+    const buffer = { BUFFER_QUEUE_URL: 'http://127.0.0.1/1/events.fifo' };
+    expect(problemsOf({ ...environment, ...buffer })).toEqual([]);
+  });
+
+  test.each(['', ' ', 'api,', 'API', 'writer', 'api;reader'])('ROLES=%j', (ROLES) => {
+    const problems = problemsOf({ ...minimal, ROLES });
+    expect(problems).toEqual(
+      ROLES.trim() === '' ? [] : [expect.stringMatching(/^ROLES: found .*; allowed/)],
+    );
+  });
+
+  test('a role needs the credentials of what it calls, and no others', () => {
+    const buffer = {
+      BUFFER_QUEUE_URL: 'http://127.0.0.1/1/events.fifo',
+      DLQ_QUEUE_URL: 'http://127.0.0.1/1/dead',
+      AUTH_MODE: 'none',
+    };
+    expect(problemsOf({ ...buffer, ROLES: 'publisher' })).toEqual([]);
+    expect(problemsOf({ ...buffer, ROLES: 'reader' })).toEqual([
+      expect.stringContaining('one complete set of Genesys credentials'),
+    ]);
   });
 
   test('whoever gives credentials says who may call, in production and elsewhere', () => {

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { AwsCredentialsOptions } from '../../src/aws/sdk/credentials.ts';
-import type { WorkerOptions } from '../../src/events/worker/worker.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createReleasers } from '../../src/lib/releasers.ts';
 import type { SandboxOptions } from '../../src/sandbox/options.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { loadConfig } from '../../src/settings/load-config.ts';
+import type { WorkerOverrides } from '../../src/wiring/delivery.ts';
 import { openEvents } from '../../src/wiring/events.ts';
 import { connectGenesys } from '../../src/wiring/genesys.ts';
 import { createShared } from '../../src/wiring/shared.ts';
@@ -30,7 +30,7 @@ const QUICK = {
 };
 
 export interface WorkerTestOptions {
-  readonly worker?: Partial<Omit<WorkerOptions, 'publish'>>;
+  readonly worker?: Omit<WorkerOverrides, 'publish'>;
   readonly publish?: {
     readonly lingerMs?: number;
     readonly maxRetries?: number;
@@ -91,7 +91,9 @@ export async function workerOn(sandbox: Sandbox, options: WorkerTestOptions = {}
     worker: { backOff: { baseMs: 20, capMs: 100 }, ...options.worker },
     credentials: options.credentials,
   });
-  if (delivery === undefined) throw new Error('The sandbox must switch the worker on');
+  if (delivery?.worker === undefined || delivery.journal === undefined) {
+    throw new Error('The sandbox must switch the worker on');
+  }
   const { worker, journal, queue } = delivery;
   let closed = false;
   async function close(): Promise<void> {

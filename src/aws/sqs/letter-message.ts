@@ -5,6 +5,7 @@ import type { DeadLetter, DeadLetterStage, RefusalCause } from '../../events/por
 import { cutText } from '../../lib/cut-text.ts';
 import { readJson, writeJson } from '../../lib/json/exact-json.ts';
 import { isTooDeep, MAX_LINE_DEPTH } from '../../lib/json/json-lines.ts';
+import { escapeForSqs } from './sqs-text.ts';
 
 /** A dead letter as SQS takes it. */
 export interface LetterMessage {
@@ -172,12 +173,8 @@ function cut(letter: DeadLetter, envelope: Envelope, maxBytes: number): LetterMe
   return withText(fits);
 }
 
-/** SQS refuses U+FFFE and U+FFFF; all else that it refuses is escaped by JSON.stringify. */
 function json(value: unknown, event: unknown = value): string {
-  return writeJson(value, event).replaceAll(
-    /[\uFFFE\uFFFF]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16)}`,
-  );
+  return escapeForSqs(writeJson(value, event));
 }
 
 function attributeValue(text: string): string {

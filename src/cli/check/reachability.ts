@@ -8,7 +8,7 @@ import { createLogger } from '../../lib/logger.ts';
 import { createMetricsRegistry } from '../../lib/metrics.ts';
 import { createReleasers } from '../../lib/releasers.ts';
 import type { Config } from '../../settings/load-config.ts';
-import { awsConnections } from '../../wiring/events.ts';
+import { awsConnections } from '../../wiring/aws.ts';
 import { connectGenesys } from '../../wiring/genesys.ts';
 import type { CheckResult } from './check-configuration.ts';
 
@@ -83,7 +83,10 @@ export async function checkRemote(config: Config): Promise<readonly CheckResult[
         maxBytes: config.EVENTBUS_MAX_BATCH_BYTES,
       });
       releasers.push('event bus', () => bus.close());
-      const queue = createDeadLetterQueue({ ...connections.sqs, queueUrl: DLQ_QUEUE_URL });
+      const queue = createDeadLetterQueue({
+        ...connections.queueAt(DLQ_QUEUE_URL),
+        queueUrl: DLQ_QUEUE_URL,
+      });
       releasers.push('dead-letter queue', () => queue.close());
       questions.push(
         {

@@ -19,7 +19,7 @@ export interface ReplayOptions {
   readonly pipeline: Pipeline;
   readonly entryLimits: EntryLimits;
   /** Commits events to the journal; from then on they are as safe as any other. */
-  readonly takeAgain: (events: readonly EventToTake[]) => void;
+  readonly takeAgain: (events: readonly EventToTake[]) => Promise<void> | void;
   readonly log: Logger;
   readonly now?: (() => number) | undefined;
 }
@@ -96,7 +96,7 @@ export function createReplay(options: ReplayOptions): Replay {
       for (const received of letters) {
         const verdict = await judgeLetter(received.letter, today, now());
         if ('take' in verdict) {
-          events.push(verdict.take);
+          events.push({ ...verdict.take, letterId: received.messageId });
           receipts.push(received.receipt);
           continue;
         }
@@ -106,7 +106,7 @@ export function createReplay(options: ReplayOptions): Replay {
         if (staying.length < MAX_SHOWN) staying.push({ ...factsOf(received), stage, code });
       }
       if (!dryRun && events.length > 0) {
-        takeAgain(events);
+        await takeAgain(events);
         try {
           await queue.delete(receipts, signal);
         } catch {

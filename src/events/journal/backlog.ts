@@ -20,6 +20,12 @@ export interface BacklogOptions {
 export interface Backlog extends EventSupply {
   /** These have just been committed. */
   offer(events: readonly TakenEvent[]): void;
+  /** Memory is nearly full, or some of what was taken is on disk only. */
+  readonly crowded: boolean;
+  /** Resolves when half of the memory is free and nothing is on disk only, or after `timeoutMs`. */
+  whenRoomy(signal: AbortSignal, timeoutMs: number): Promise<void>;
+  /** From now on `next` gives only what is in memory. */
+  stopLoading(): void;
 }
 
 const LOAD_EVENTS = 256;

@@ -22,6 +22,8 @@ export interface GroupCommitOptions {
 
 export interface EventToTake {
   readonly eventId: string;
+  /** Of the message of the dead letter that it comes from, when it is taken again. */
+  readonly letterId?: string | undefined;
   /** What makes it a duplicate of another one; `undefined` = nothing does. */
   readonly key?: string | undefined;
   readonly takenAtMs: number;

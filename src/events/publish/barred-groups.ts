@@ -1,7 +1,4 @@
-import type { BusEntry } from '../ports.ts';
-import type { PendingEvent } from './pending-event.ts';
-
-/** A policy of the bus may bar events by their source and type: these are one group. */
+/** A policy of the bus may bar some events and not others: see `Outlet.groupOf`. */
 export interface BarredGroup {
   /** `performance.now()` of the first call in which it was barred; none of it was accepted since. */
   readonly sinceMs: number;
@@ -11,12 +8,12 @@ export interface BarredGroup {
 
 /** The groups of which the bus takes nothing, as far as was seen. */
 export interface BarredGroups {
-  find(entry: BusEntry): BarredGroup | undefined;
+  find(group: string): BarredGroup | undefined;
   /** In a call that began at `startedMs`. */
-  bar(entry: BusEntry, startedMs: number): void;
-  condemn(entry: BusEntry): void;
+  bar(group: string, startedMs: number): void;
+  condemn(group: string): void;
   /** The bus took these. */
-  passed(events: readonly PendingEvent[]): void;
+  passed(events: readonly { readonly group: string }[]): void;
 }
 
 /** Sources and types come from outside; the one that was barred first is forgotten. */
@@ -26,25 +23,20 @@ export function createBarredGroups(): BarredGroups {
   const groups = new Map<string, BarredGroup>();
 
   return {
-    find: (entry) => groups.get(groupOf(entry)),
-    bar(entry, startedMs) {
-      const group = groupOf(entry);
+    find: (group) => groups.get(group),
+    bar(group, startedMs) {
       if (groups.has(group)) return;
       groups.set(group, { sinceMs: startedMs, condemned: false });
       const [oldest] = groups.keys();
       if (groups.size > MAX_GROUPS && oldest !== undefined) groups.delete(oldest);
     },
-    condemn(entry) {
-      const group = groups.get(groupOf(entry));
-      if (group !== undefined) groups.set(groupOf(entry), { ...group, condemned: true });
+    condemn(group) {
+      const known = groups.get(group);
+      if (known !== undefined) groups.set(group, { ...known, condemned: true });
     },
     passed(events) {
       if (groups.size === 0) return;
-      for (const { entry } of events) groups.delete(groupOf(entry));
+      for (const { group } of events) groups.delete(group);
     },
   };
-}
-
-export function groupOf({ source, detailType }: BusEntry): string {
-  return `${source}\n${detailType}`;
 }

@@ -2,10 +2,10 @@ import { BridgeError, UpstreamError } from '../../errors.ts';
 import type { Availability } from '../../lib/health/availability.ts';
 import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
-import type { EventBus } from '../ports.ts';
+import type { Outlet } from '../ports.ts';
 
 export interface BusGateOptions {
-  readonly bus: Pick<EventBus, 'check'>;
+  readonly bus: Pick<Outlet<never>, 'check'>;
   /** Reports the dependency `bus`. */
   readonly availability: Availability;
   /** Bounds of the back-off between two probes, in milliseconds. */

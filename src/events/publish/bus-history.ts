@@ -1,5 +1,3 @@
-import type { PendingEvent } from './pending-event.ts';
-
 /** When calls to the bus last succeeded and failed; distinguishes an outage from an event that makes calls fail. */
 export interface BusHistory {
   /** `performance.now()` of the last call in which at least one entry was accepted. */
@@ -11,7 +9,7 @@ export interface BusHistory {
    * A call in which none was accepted, `only` being its only event; whether this makes an outage:
    * call after call fails, over a second, with nothing accepted.
    */
-  failed(only: PendingEvent | undefined): boolean;
+  failed(only: object | undefined): boolean;
 }
 
 const OUTAGE_CALLS = 5;
@@ -21,7 +19,7 @@ export function createBusHistory(now: () => number = () => performance.now()): B
   let acceptedMs = now();
   let failedMs = -Infinity;
   let failedCalls = 0;
-  let failedOnly: PendingEvent | undefined;
+  let failedOnly: object | undefined;
 
   return {
     get acceptedMs() {

@@ -1,7 +1,7 @@
 import { coerceError } from '../../errors.ts';
 import { type Logger, payloadFacts } from '../../lib/logger.ts';
 import { fullJitterMs } from '../../lib/retry.ts';
-import type { BusEntry, EventBus, PutOutcome, RefusalCause } from '../ports.ts';
+import type { BusEntry, Outlet, PutOutcome, RefusalCause } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 import type { BarredGroups } from './barred-groups.ts';
@@ -13,9 +13,9 @@ import type { PublishQueue } from './publish-queue.ts';
 import { type Judgement, judge, type Verdict } from './verdict.ts';
 
 /** An event that cannot be published, and why. */
-export interface Refusal {
+export interface Refusal<Entry = BusEntry> {
   readonly event: TakenEvent;
-  readonly entry: BusEntry;
+  readonly entry: Entry;
   /** How often it was sent to the bus. */
   readonly attempts: number;
   /** How many retries its own errors used up. */
@@ -25,13 +25,13 @@ export interface Refusal {
   readonly cause: RefusalCause;
 }
 
-export interface DeliveryOptions {
-  readonly bus: Pick<EventBus, 'put'>;
+export interface DeliveryOptions<Entry> {
+  readonly bus: Pick<Outlet<Entry>, 'put'>;
   readonly gate: Pick<BusGate, 'open' | 'close' | 'hold'>;
   readonly limit: InFlightLimit;
   readonly barred: BarredGroups;
   /** Takes what is to be sent again. */
-  readonly queue: Pick<PublishQueue, 'delay'>;
+  readonly queue: Pick<PublishQueue<Entry>, 'delay'>;
   readonly retry: {
     /** Retries of an entry for errors of its own. */
     readonly maxRetries: number;
@@ -39,7 +39,7 @@ export interface DeliveryOptions {
     readonly capMs: number;
   };
   readonly onAccepted: (events: readonly TakenEvent[]) => void;
-  readonly onRefused: (refusal: Refusal) => void;
+  readonly onRefused: (refusal: Refusal<Entry>) => void;
   readonly stats: PipelineStats;
   readonly log?: Logger | undefined;
   readonly random?: (() => number) | undefined;
@@ -48,14 +48,14 @@ export interface DeliveryOptions {
 }
 
 /** Sends one batch and settles its entries; whether the bus took any, or only entries were to blame. */
-export type Deliver = (batch: readonly PendingEvent[]) => Promise<boolean>;
+export type Deliver<Entry> = (batch: readonly PendingEvent<Entry>[]) => Promise<boolean>;
 
-export function createDelivery(options: DeliveryOptions): Deliver {
+export function createDelivery<Entry>(options: DeliveryOptions<Entry>): Deliver<Entry> {
   const { bus, gate, limit, queue, barred, retry, stats, random, signal } = options;
   const { onAccepted, onRefused, log } = options;
   const history = createBusHistory();
 
-  async function deliver(batch: readonly PendingEvent[]): Promise<boolean> {
+  async function deliver(batch: readonly PendingEvent<Entry>[]): Promise<boolean> {
     const startedMs = performance.now();
     for (const pending of batch) pending.attempts += 1;
     const answer = await call(batch);
@@ -71,7 +71,7 @@ export function createDelivery(options: DeliveryOptions): Deliver {
       maxRetries: retry.maxRetries,
       acceptedMs: history.acceptedMs,
       failedMs: history.failedMs,
-      barred: (entry) => barred.find(entry),
+      barred: (group) => barred.find(group),
     });
     const { entries, failure } = judgement;
     if (log?.isLevelEnabled('debug') === true) {
@@ -92,8 +92,8 @@ export function createDelivery(options: DeliveryOptions): Deliver {
     if (accepted.length === batch.length) return true;
     // Where each entry had an answer of its own, a single one may fail again and again.
     const only = answer instanceof Error || batch.length > 1 ? undefined : batch[0];
-    for (const [index, { entry }] of batch.entries()) {
-      noteBarred(entry, entries[index], startedMs);
+    for (const [index, { group }] of batch.entries()) {
+      noteBarred(group, entries[index], startedMs);
     }
     noteBus(judgement, only, startedMs);
     for (const [index, pending] of batch.entries()) settle(pending, entries[index]);
@@ -102,7 +102,7 @@ export function createDelivery(options: DeliveryOptions): Deliver {
 
   /** `undefined`: ended by the signal. */
   async function call(
-    batch: readonly PendingEvent[],
+    batch: readonly PendingEvent<Entry>[],
   ): Promise<readonly PutOutcome[] | Error | undefined> {
     try {
       const entries = batch.map(({ entry }) => entry);
@@ -115,7 +115,7 @@ export function createDelivery(options: DeliveryOptions): Deliver {
   /** Before the entries are settled: what is noted of them is later than what is noted of the bus. */
   function noteBus(
     { entries, throttled, waitMs, failure }: Judgement,
-    only: PendingEvent | undefined,
+    only: PendingEvent<Entry> | undefined,
     startedMs: number,
   ): void {
     if (throttled) limit.throttled(startedMs);
@@ -126,16 +126,16 @@ export function createDelivery(options: DeliveryOptions): Deliver {
     if (waitMs !== undefined) gate.hold(failure, waitMs);
   }
 
-  function noteBarred(entry: BusEntry, verdict: Verdict | undefined, startedMs: number): void {
+  function noteBarred(group: string, verdict: Verdict | undefined, startedMs: number): void {
     if (verdict === undefined || !isBarring(verdict)) return;
-    barred.bar(entry, startedMs);
+    barred.bar(group, startedMs);
     if (verdict.to !== 'refuse') return;
     // Of a letter that goes back nothing may have shown that the bus takes any.
-    const { sinceMs = Infinity } = barred.find(entry) ?? {};
-    if (history.acceptedMs > sinceMs) barred.condemn(entry);
+    const { sinceMs = Infinity } = barred.find(group) ?? {};
+    if (history.acceptedMs > sinceMs) barred.condemn(group);
   }
 
-  function settle(pending: PendingEvent, verdict: Verdict | undefined): void {
+  function settle(pending: PendingEvent<Entry>, verdict: Verdict | undefined): void {
     if (verdict?.to === 'refuse') {
       const { event, entry, attempts, retries } = pending;
       const { code, message, cause } = verdict;
@@ -158,9 +158,9 @@ function isBarring(verdict: Verdict): boolean {
   return verdict.to !== 'accept' && verdict.barred === true;
 }
 
-function logBatch(
+function logBatch<Entry>(
   log: Logger,
-  batch: readonly PendingEvent[],
+  batch: readonly PendingEvent<Entry>[],
   { entries, failure }: Judgement,
   ms: number,
 ): void {

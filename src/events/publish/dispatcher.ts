@@ -6,11 +6,11 @@ import type { InFlightLimit } from './in-flight-limit.ts';
 import type { PendingEvent } from './pending-event.ts';
 import type { PublishQueue } from './publish-queue.ts';
 
-export interface DispatcherOptions {
-  readonly queue: PublishQueue;
+export interface DispatcherOptions<Entry> {
+  readonly queue: PublishQueue<Entry>;
   readonly gate: Pick<BusGate, 'open' | 'holdMs' | 'seeking'>;
   readonly limit: Pick<InFlightLimit, 'value'>;
-  readonly deliver: Deliver;
+  readonly deliver: Deliver<Entry>;
   readonly barred: Pick<BarredGroups, 'find'>;
   /** How long an event waits for others to fill its batch, in milliseconds. */
   readonly lingerMs: number;
@@ -35,7 +35,7 @@ export interface Dispatcher {
   stop(): void;
 }
 
-export function createDispatcher(options: DispatcherOptions): Dispatcher {
+export function createDispatcher<Entry>(options: DispatcherOptions<Entry>): Dispatcher {
   const { queue, gate, limit, deliver, barred, lingerMs, onSent } = options;
   const idle = createWakeup();
   let inFlight = 0;
@@ -65,7 +65,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (inFlight === 0) idle.wake();
   }
 
-  async function send(batch: readonly PendingEvent[]): Promise<boolean> {
+  async function send(batch: readonly PendingEvent<Entry>[]): Promise<boolean> {
     inFlight += 1;
     try {
       return await deliver(batch);
@@ -88,7 +88,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (queue.size === 0) return queue.delayed === 0;
       return send(
         gate.seeking
-          ? queue.takeProbe((entry) => barred.find(entry) !== undefined)
+          ? queue.takeProbe((group) => barred.find(group) !== undefined)
           : queue.takeBatch('new'),
       );
     },

@@ -1,10 +1,11 @@
-import type { BusEntry } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
 
-/** An event on its way to the bus, and what the calls so far say about it. */
-export interface PendingEvent {
+/** An event on its way out, and what the calls so far say about it. */
+export interface PendingEvent<Entry> {
   readonly event: TakenEvent;
-  readonly entry: BusEntry;
+  readonly entry: Entry;
+  /** See `Outlet.groupOf`. */
+  readonly group: string;
   /** Size of the entry as the bus counts it. */
   readonly entryBytes: number;
   /** `performance.now()` */
@@ -21,8 +22,8 @@ export interface PendingEvent {
   lastFailedAtMs: number;
 }
 
-export function createPendingEvent(
-  facts: Pick<PendingEvent, 'event' | 'entry' | 'entryBytes' | 'queuedAtMs'>,
-): PendingEvent {
+export function createPendingEvent<Entry>(
+  facts: Pick<PendingEvent<Entry>, 'event' | 'entry' | 'group' | 'entryBytes' | 'queuedAtMs'>,
+): PendingEvent<Entry> {
   return { ...facts, attempts: 0, retries: 0, callFailures: 0, alone: false, lastFailedAtMs: 0 };
 }

@@ -2,7 +2,7 @@ import type { Availability } from '../../lib/health/availability.ts';
 import type { Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import { tooLarge } from '../entry-size.ts';
-import type { BusEntry, EventBus } from '../ports.ts';
+import type { BusEntry, Outlet } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
 import { createBarredGroups } from './barred-groups.ts';
 import { createBusGate } from './bus-gate.ts';
@@ -12,9 +12,12 @@ import { createInFlightLimit } from './in-flight-limit.ts';
 import { createPendingEvent } from './pending-event.ts';
 import { createPublishQueue } from './publish-queue.ts';
 
-export interface PublisherOptions
-  extends Pick<DeliveryOptions, 'retry' | 'onAccepted' | 'onRefused' | 'stats' | 'log' | 'random'> {
-  readonly bus: EventBus;
+export interface PublisherOptions<Entry = BusEntry>
+  extends Pick<
+    DeliveryOptions<Entry>,
+    'retry' | 'onAccepted' | 'onRefused' | 'stats' | 'log' | 'random'
+  > {
+  readonly bus: Outlet<Entry>;
   /** Reports the dependency `bus`. */
   readonly availability: Availability;
   /** How long an event waits for others to fill its batch, in milliseconds. */
@@ -34,8 +37,10 @@ export interface PublisherOptions
  * event, the others go on, and what is barred is retried and then refused. A `Retry-After` is for the bus, not for the
  * events of that call: no call starts before.
  */
-export interface Publisher {
-  add(event: TakenEvent, entry: BusEntry): void;
+export interface Publisher<Entry = BusEntry> {
+  add(event: TakenEvent, entry: Entry): void;
+  /** Takes back what waits and is not under way, but the first `keep` of it. */
+  withdraw(keep: number): readonly TakenEvent[];
   /** Whether more should be added now; otherwise wait for `whenRoom`. */
   readonly room: boolean;
   whenRoom(signal: AbortSignal): Promise<void>;
@@ -57,13 +62,15 @@ export interface Publisher {
   stop(): void;
 }
 
-export function createPublisher(options: PublisherOptions): Publisher {
+export function createPublisher<Entry = BusEntry>(
+  options: PublisherOptions<Entry>,
+): Publisher<Entry> {
   const { bus, lingerMs, maxInFlight, retry, onRefused, random } = options;
   const aborted = new AbortController();
   const limit = createInFlightLimit(maxInFlight);
   const barred = createBarredGroups();
   const roomWakeup = createWakeup();
-  const queue = createPublishQueue({
+  const queue = createPublishQueue<Entry>({
     maxEntries: bus.maxEntries,
     maxBytes: bus.maxBytes,
     onDue: () => dispatcher.wake(),
@@ -104,8 +111,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
         onRefused({ event, entry, attempts: 0, retries: 0, cause: 'entry', ...why });
         return;
       }
-      queue.add(createPendingEvent({ event, entry, entryBytes, queuedAtMs: performance.now() }));
+      const group = bus.groupOf(entry);
+      const queuedAtMs = performance.now();
+      queue.add(createPendingEvent({ event, entry, group, entryBytes, queuedAtMs }));
       if (queue.full || queue.size === 1) dispatcher.wake();
+    },
+    withdraw(keep) {
+      const withdrawn = queue.withdraw(keep).map(({ event }) => event);
+      if (withdrawn.length > 0) roomWakeup.wake();
+      return withdrawn;
     },
     get room() {
       return hasRoom();

@@ -1,12 +1,12 @@
 import { BridgeError, UpstreamError } from '../../errors.ts';
-import type { BusEntry, PutOutcome, RefusalCause } from '../ports.ts';
+import type { PutOutcome, RefusalCause } from '../ports.ts';
 import type { BarredGroup } from './barred-groups.ts';
 import type { PendingEvent } from './pending-event.ts';
 
 /** What the verdict on an entry depends on, beside the answer. */
 export type EntryFacts = Pick<
-  PendingEvent,
-  'event' | 'entry' | 'alone' | 'retries' | 'callFailures' | 'lastFailedAtMs'
+  PendingEvent<unknown>,
+  'event' | 'group' | 'alone' | 'retries' | 'callFailures' | 'lastFailedAtMs'
 >;
 
 /** What is known of the bus, from before the call. */
@@ -18,7 +18,7 @@ export interface BusFacts {
   readonly acceptedMs: number;
   readonly failedMs: number;
   /** What is known of the entry's group. */
-  barred(entry: BusEntry): BarredGroup | undefined;
+  barred(group: string): BarredGroup | undefined;
 }
 
 export type Verdict =
@@ -120,7 +120,7 @@ function judgeOutcomes(
     const barred = kind === 'systemic';
     // What we may not do with others we could; so it is this entry that we may not publish.
     if (barred && bus.open && (someAccepted || othersPassed(entry, bus))) {
-      if (bus.barred(entry.entry)?.condemned === true) return refuse(code, message, 'bus', barred);
+      if (bus.barred(entry.group)?.condemned === true) return refuse(code, message, 'bus', barred);
       const how = { own: true, suspected: false, alone: entry.alone, barred };
       return repeat(entry, outcome, bus, how);
     }
@@ -169,9 +169,9 @@ function isToBlame({ alone, lastFailedAtMs, callFailures }: EntryFacts, bus: Bus
  * It, or one like it, failed before, and since then others came through. A letter that is replayed
  * proves nothing about the bus either way: it goes back to where it came from.
  */
-function othersPassed({ event, entry, lastFailedAtMs }: EntryFacts, bus: BusFacts): boolean {
+function othersPassed({ event, group, lastFailedAtMs }: EntryFacts, bus: BusFacts): boolean {
   if (event.isReplayed) return true;
-  const { sinceMs = Infinity } = bus.barred(entry) ?? {};
+  const { sinceMs = Infinity } = bus.barred(group) ?? {};
   return (lastFailedAtMs > 0 && bus.acceptedMs > lastFailedAtMs) || bus.acceptedMs > sinceMs;
 }
 

@@ -1,7 +1,7 @@
-import type { EventSupply } from '../taken-event.ts';
+import type { Backlog } from '../journal/backlog.ts';
 
 export interface HoldBackOptions {
-  readonly supply: Pick<EventSupply, 'crowded' | 'whenRoomy'>;
+  readonly supply: Pick<Backlog, 'crowded' | 'whenRoomy'>;
   /** Whether memory empties at the moment; otherwise waiting for room is of no use. */
   readonly isEmptying: () => boolean;
   /** Puts into memory, or on disk only, what was taken last. */

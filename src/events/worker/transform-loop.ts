@@ -2,19 +2,20 @@ import { coerceError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { fullJitterMs, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
-import type { Pipeline, Processed } from '../pipeline/pipeline.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { EventSupply, TakenEvent } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 import type { FailureStop } from './failure-stop.ts';
+import type { Made, WorkerOutlet } from './worker-outlet.ts';
 
-export interface TransformLoopOptions {
+export interface TransformLoopOptions<Entry> {
   readonly supply: Pick<EventSupply, 'next' | 'whenNext' | 'waiting'>;
-  readonly pipeline: Pick<Pipeline, 'process'>;
-  readonly publisher: Pick<Publisher, 'add' | 'room' | 'whenRoom'>;
+  readonly entryOf: WorkerOutlet<Entry>['entryOf'];
+  readonly publisher: Pick<Publisher<Entry>, 'add' | 'room' | 'whenRoom'>;
   readonly stats: PipelineStats;
-  readonly failureStop: FailureStop;
-  readonly onRejected: (event: TakenEvent, why: Extract<Processed, { ok: false }>) => void;
+  /** Where entries are made as they are, nothing can fail. */
+  readonly failureStop: FailureStop | undefined;
+  readonly onRejected: (event: TakenEvent, why: Extract<Made<Entry>, { ok: false }>) => void;
   /** Between two tries while the schema is not there, in milliseconds. */
   readonly backOff: { readonly baseMs: number; readonly capMs: number };
   readonly log: Logger;
@@ -36,8 +37,8 @@ export interface TransformLoop {
 /** Sockets and timers have their turn at least this often, in milliseconds. */
 const YIELD_AFTER_MS = 4;
 
-export function createTransformLoop(options: TransformLoopOptions): TransformLoop {
-  const { supply, pipeline, publisher, stats, failureStop, onRejected, backOff, log, sleep } =
+export function createTransformLoop<Entry>(options: TransformLoopOptions<Entry>): TransformLoop {
+  const { supply, entryOf, publisher, stats, failureStop, onRejected, backOff, log, sleep } =
     options;
   const resumed = createWakeup();
   const resting = createWakeup();
@@ -57,17 +58,17 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
   /** Until the event is with the publisher or rejected. */
   async function transform(event: TakenEvent, signal: AbortSignal): Promise<void> {
     for (let holds = 1; ; ) {
-      if (failureStop.held) await hold(failureStop.whenReleased(signal));
+      if (failureStop?.held === true) await hold(failureStop.whenReleased(signal));
       const startedMs = performance.now();
-      const result = await processSafely(event);
+      const result = await makeSafely(event);
       stats.spent('transform', performance.now() - startedMs, 1);
       if (result.ok) {
-        failureStop.passed();
+        failureStop?.passed();
         publisher.add(event, result.entry);
         return;
       }
       if (result.kind === 'reject') {
-        if (failureStop.failed()) continue;
+        if (failureStop?.failed() === true) continue;
         onRejected(event, result);
         return;
       }
@@ -78,9 +79,9 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
     }
   }
 
-  async function processSafely(event: TakenEvent): Promise<Processed> {
+  async function makeSafely(event: TakenEvent): Promise<Made<Entry>> {
     try {
-      return await pipeline.process(event.raw, event.eventId);
+      return await entryOf(event);
     } catch (error) {
       // A bug; one event must not hold up the others for ever.
       return {
@@ -116,14 +117,14 @@ export function createTransformLoop(options: TransformLoopOptions): TransformLoo
         if (event === undefined) {
           resting.wake();
           await (paused ? resumed.wait(signal) : supply.whenNext(signal));
-          failureStop.look();
+          failureStop?.look();
           continue;
         }
         busy = true;
         await transform(event, signal);
         // Promises alone would keep sockets and timers waiting for as long as there is work.
         if (performance.now() - yieldedMs > YIELD_AFTER_MS) {
-          failureStop.look();
+          failureStop?.look();
           await new Promise(setImmediate);
           yieldedMs = performance.now();
         }

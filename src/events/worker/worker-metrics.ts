@@ -4,15 +4,7 @@ import type { Publisher } from '../publish/publisher.ts';
 import type { PipelineCounts, PipelineStats } from '../telemetry/pipeline-stats.ts';
 import type { StreamReader } from './stream-reader.ts';
 import type { TransformLoop } from './transform-loop.ts';
-
-export interface PipelineMetricsOptions {
-  readonly registry: Registry;
-  readonly stats: PipelineStats;
-  readonly journal: Journal;
-  readonly publisher: Publisher;
-  readonly reader: StreamReader;
-  readonly transformLoop: TransformLoop;
-}
+import type { WorkerOutlet } from './worker-outlet.ts';
 
 const COUNTERS: readonly (readonly [keyof PipelineCounts, string])[] = [
   ['received', 'Events read from the stream'],
@@ -26,44 +18,14 @@ const COUNTERS: readonly (readonly [keyof PipelineCounts, string])[] = [
   ['replayed', 'Dead letters that were taken again'],
 ];
 
-/** Publishes the numbers of the pipeline; they are read when somebody scrapes, not when they change. */
-export function registerPipelineMetrics(options: PipelineMetricsOptions): void {
-  const { stats, journal, publisher, reader, transformLoop } = options;
-  const registers = [options.registry];
-
-  function counter(name: string, help: string, read: () => number): void {
-    void new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  }
-
-  function gauge(name: string, help: string, read: () => number): void {
-    void new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  }
-
+/** What happens to events, in every role. Numbers are read when somebody scrapes, not when they change. */
+export function registerEventMetrics(registry: Registry, stats: PipelineStats): void {
+  const { counter } = makersFor(registry);
   for (const [key, help] of COUNTERS) {
     const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     counter(`pipeline_events_${name}_total`, help, () => stats.counts[key]);
   }
-  counter('pipeline_bus_calls_total', 'Calls to the bus', () => stats.counts.busCalls);
-  counter(
-    'pipeline_bus_entries_total',
-    'Entries in these calls: divided by them, how full the batches are',
-    () => stats.counts.busEntries,
-  );
+  const registers = [registry];
   void new Counter({
     name: 'pipeline_retries_total',
     help: 'Events that were sent to the bus again, by the error before',
@@ -94,7 +56,19 @@ export function registerPipelineMetrics(options: PipelineMetricsOptions): void {
       for (const [stage, { events }] of stats.stages) this.inc({ stage }, events);
     },
   });
+}
 
+/** Of a process that reads the stream. */
+export function registerReaderMetrics(
+  registry: Registry,
+  parts: {
+    readonly journal: Journal;
+    readonly reader: StreamReader;
+    readonly stats: PipelineStats;
+  },
+): void {
+  const { counter, gauge } = makersFor(registry);
+  const { journal, reader, stats } = parts;
   gauge('pipeline_journal_events', 'Events taken and not settled yet', () => journal.events);
   gauge('pipeline_journal_letters', 'Dead letters that wait on disk', () => journal.letters);
   gauge('pipeline_journal_bytes', 'Size of the journal', () => journal.bytes);
@@ -103,18 +77,6 @@ export function registerPipelineMetrics(options: PipelineMetricsOptions): void {
     'Age of the oldest event that is not settled yet',
     () => journal.oldestAgeMs / 1000,
   );
-  gauge('pipeline_bus_in_flight', 'Calls to the bus under way', () => publisher.inFlight);
-  gauge(
-    'pipeline_bus_in_flight_limit',
-    'Calls to the bus that may be under way at present',
-    () => publisher.inFlightLimit,
-  );
-  gauge('pipeline_bus_waiting', 'Events ready for the bus', () => publisher.waiting);
-  gauge('pipeline_bus_delayed', 'Events that wait for their next try', () => publisher.delayed);
-  gauge('pipeline_held', '1 while all events wait: no schema yet, or most events fail', () =>
-    Number(transformLoop.held),
-  );
-  gauge('pipeline_bus_open', '1 while publishing is possible', () => Number(publisher.open));
   gauge('pipeline_stream_connected', '1 while the event stream is connected', () =>
     Number(reader.status.state === 'connected'),
   );
@@ -130,11 +92,87 @@ export function registerPipelineMetrics(options: PipelineMetricsOptions): void {
   );
 }
 
-export function createLatencyMetric(registry: Registry): Histogram {
+/** Of the way to the bus, or to the shared buffer. The latency is from taken to accepted there. */
+export function registerOutletMetrics(
+  registry: Registry,
+  { name, stats }: Pick<WorkerOutlet<never>, 'name' | 'stats'>,
+  parts: {
+    readonly publisher: Omit<Publisher, 'add'>;
+    readonly transformLoop: Pick<TransformLoop, 'held'>;
+  },
+): void {
+  const { publisher, transformLoop } = parts;
+  const { counter, gauge } = makersFor(registry);
+  const there = `the ${name}`;
+  counter(`pipeline_${name}_calls_total`, `Calls to ${there}`, () => stats.counts.busCalls);
+  counter(
+    `pipeline_${name}_entries_total`,
+    'Entries in these calls: divided by them, how full the batches are',
+    () => stats.counts.busEntries,
+  );
+  gauge(`pipeline_${name}_in_flight`, `Calls to ${there} under way`, () => publisher.inFlight);
+  gauge(
+    `pipeline_${name}_in_flight_limit`,
+    `Calls to ${there} that may be under way at present`,
+    () => publisher.inFlightLimit,
+  );
+  gauge(`pipeline_${name}_waiting`, `Events ready for ${there}`, () => publisher.waiting);
+  gauge(`pipeline_${name}_delayed`, 'Events that wait for their next try', () => publisher.delayed);
+  const [open, help] =
+    name === 'bus'
+      ? ['pipeline_bus_open', '1 while publishing is possible']
+      : ['pipeline_buffer_open', '1 while the buffer takes events'];
+  gauge(open, help, () => Number(publisher.open));
+  if (name === 'bus') {
+    gauge('pipeline_held', '1 while all events wait: no schema yet, or most events fail', () =>
+      Number(transformLoop.held),
+    );
+  }
+  if (name === 'buffer') {
+    counter(
+      'pipeline_events_buffered_total',
+      'Events that the shared buffer took',
+      () => stats.counts.published,
+    );
+  }
+}
+
+/** From taken to accepted by the bus or by the shared buffer. */
+export function createLatencyMetric(
+  registry: Registry,
+  { name }: Pick<WorkerOutlet<never>, 'name'>,
+): Histogram {
   return new Histogram({
-    name: 'pipeline_latency_seconds',
-    help: 'From taken to accepted by the bus',
+    name: name === 'bus' ? 'pipeline_latency_seconds' : 'pipeline_buffer_take_seconds',
+    help: `From taken to accepted by the ${name}`,
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
     registers: [registry],
   });
+}
+
+function makersFor(registry: Registry) {
+  const registers = [registry];
+  return {
+    counter: (name: string, help: string, read: () => number): void => {
+      void new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      });
+    },
+    gauge: (name: string, help: string, read: () => number): void => {
+      void new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+  };
 }

@@ -4,13 +4,12 @@ import type { Logger } from '../../lib/logger.ts';
 import type { Registry } from '../../lib/metrics.ts';
 import type { Sleep } from '../../lib/retry.ts';
 import { createDeadLetterSender, type DeadLetterSender } from '../dead-letters/letter-sender.ts';
-import { createBacklog } from '../journal/backlog.ts';
+import { type Backlog, createBacklog } from '../journal/backlog.ts';
 import { createGroupCommit, type GroupCommit } from '../journal/group-commit.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { DeadLetterQueue, EventBus, EventSource } from '../ports.ts';
+import type { BusEntry, DeadLetterQueue, EventSource } from '../ports.ts';
 import { createPublisher, type Publisher, type PublisherOptions } from '../publish/publisher.ts';
-import type { EventSupply } from '../taken-event.ts';
 import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 import { createFailureStop, type FailureStop } from './failure-stop.ts';
 import { createHoldBack } from './hold-back.ts';
@@ -18,13 +17,18 @@ import { createIntake } from './intake.ts';
 import { createOutcomes } from './outcomes.ts';
 import { createStreamReader, type StreamReader } from './stream-reader.ts';
 import { createTransformLoop, type TransformLoop } from './transform-loop.ts';
-import { createLatencyMetric, registerPipelineMetrics } from './worker-metrics.ts';
+import {
+  createLatencyMetric,
+  registerOutletMetrics,
+  registerReaderMetrics,
+} from './worker-metrics.ts';
+import type { WorkerOutlet } from './worker-outlet.ts';
 
-export interface WorkerPartsOptions {
+export interface WorkerPartsOptions<Entry = BusEntry> {
   readonly source: EventSource;
-  readonly bus: EventBus;
+  readonly outlet: WorkerOutlet<Entry>;
   readonly queue: DeadLetterQueue;
-  readonly pipeline: Pipeline;
+  readonly pipeline: Pick<Pipeline, 'filter' | 'versions'>;
   /** Closed by its owner. */
   readonly journal: Journal;
   readonly stats: PipelineStats;
@@ -45,19 +49,19 @@ export interface WorkerPartsOptions {
   readonly sleep: Sleep;
 }
 
-export interface WorkerParts {
+export interface WorkerParts<Entry = BusEntry> {
   readonly reader: StreamReader;
   readonly groupCommit: GroupCommit;
-  readonly supply: EventSupply;
-  readonly failureStop: FailureStop;
+  readonly supply: Backlog;
+  readonly failureStop: FailureStop | undefined;
   readonly transformLoop: TransformLoop;
-  readonly publisher: Publisher;
+  readonly publisher: Publisher<Entry>;
   readonly sender: DeadLetterSender;
 }
 
 /** What a worker is made of: stream -> intake -> journal -> transform loop -> publisher. */
-export function createWorkerParts(options: WorkerPartsOptions): WorkerParts {
-  const { source, bus, queue, pipeline, journal, stats, health, registry, log } = options;
+export function createWorkerParts<Entry>(options: WorkerPartsOptions<Entry>): WorkerParts<Entry> {
+  const { source, outlet, queue, pipeline, journal, stats, health, registry, log } = options;
   const { streamRetryMaxMs, checkMs, backOff, sleep } = options;
   const availability = (name: string, what: string) =>
     createAvailability({ what, reporter: health.dependency(name), log });
@@ -87,33 +91,38 @@ export function createWorkerParts(options: WorkerPartsOptions): WorkerParts {
   const outcomes = createOutcomes({
     supply: backlog,
     pipeline,
+    outlet,
     stats,
-    latency: createLatencyMetric(registry),
+    latency: createLatencyMetric(registry, outlet),
     log,
   });
   const publisher = createPublisher({
-    bus,
-    availability: availability('bus', 'The event bus'),
-    stats,
+    bus: outlet.port,
+    availability: availability(outlet.name, outlet.what),
+    stats: outlet.stats,
     log,
     ...options.publish,
     onAccepted: outcomes.accepted,
     onRefused: outcomes.refused,
     sleep,
   });
-  const failureStop = createFailureStop({
-    pipeline,
-    availability: availability('pipeline', 'The event pipeline'),
-    recall: () => journal.recall('failures'),
-    remember: (decision) => journal.remember('failures', decision),
-    checkMs: backOff.baseMs,
-    log,
-  });
+  // What goes to the buffer has not been through the pipeline.
+  const failureStop =
+    outlet.name === 'buffer'
+      ? undefined
+      : createFailureStop({
+          pipeline,
+          availability: availability('pipeline', 'The event pipeline'),
+          recall: () => journal.recall('failures'),
+          remember: (decision) => journal.remember('failures', decision),
+          checkMs: backOff.baseMs,
+          log,
+        });
   const transformLoop = createTransformLoop({
     supply: backlog,
-    pipeline,
+    entryOf: (event) => outlet.entryOf(event),
     publisher,
-    stats,
+    stats: outlet.stats,
     failureStop,
     onRejected: outcomes.rejected,
     backOff,
@@ -141,6 +150,7 @@ export function createWorkerParts(options: WorkerPartsOptions): WorkerParts {
     retry: { baseMs: Math.min(backOff.baseMs, streamRetryMaxMs), capMs: streamRetryMaxMs },
     sleep,
   });
-  registerPipelineMetrics({ registry, stats, journal, publisher, reader, transformLoop });
+  registerReaderMetrics(registry, { journal, reader, stats });
+  registerOutletMetrics(registry, outlet, { publisher, transformLoop });
   return { reader, groupCommit, supply: backlog, failureStop, transformLoop, publisher, sender };
 }

@@ -2,8 +2,8 @@ import type { Journal } from '../journal/journal.ts';
 import { type PipelineStats, summarize } from '../telemetry/pipeline-stats.ts';
 import type { WorkerParts } from './worker-parts.ts';
 
-export interface DescribedWorker
-  extends Pick<WorkerParts, 'reader' | 'transformLoop' | 'publisher' | 'sender'> {
+export interface DescribedWorker extends Pick<WorkerParts, 'reader' | 'transformLoop' | 'sender'> {
+  readonly publisher: Omit<WorkerParts['publisher'], 'add'>;
   readonly journal: Journal;
   readonly stats: PipelineStats;
 }

@@ -1,13 +1,14 @@
 import { BridgeError } from '../../errors.ts';
 import { sleep as realSleep } from '../../lib/retry.ts';
 import type { EventToTake } from '../journal/group-commit.ts';
+import type { BusEntry } from '../ports.ts';
 import { keepRunning } from './keep-running.ts';
 import { createWorkerParts, type WorkerPartsOptions } from './worker-parts.ts';
 import { describeWorker, type WorkerStatus } from './worker-status.ts';
 
 /** Back-off: 1 s to 30 s by default. */
-export type WorkerOptions = Omit<WorkerPartsOptions, 'backOff' | 'sleep'> &
-  Partial<Pick<WorkerPartsOptions, 'backOff' | 'sleep'>>;
+export type WorkerOptions<Entry = BusEntry> = Omit<WorkerPartsOptions<Entry>, 'backOff' | 'sleep'> &
+  Partial<Pick<WorkerPartsOptions<Entry>, 'backOff' | 'sleep'>>;
 
 export type WorkerState = 'stopped' | 'running' | 'paused' | 'stopping';
 
@@ -40,7 +41,7 @@ export interface Worker {
 
 const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
 
-export function createWorker(options: WorkerOptions): Worker {
+export function createWorker<Entry>(options: WorkerOptions<Entry>): Worker {
   const { journal, stats, log, backOff = BACK_OFF, sleep = realSleep } = options;
   const parts = createWorkerParts({ ...options, backOff, sleep });
   const { reader, groupCommit, supply, failureStop, transformLoop, publisher, sender } = parts;
@@ -107,7 +108,7 @@ export function createWorker(options: WorkerOptions): Worker {
       log.info('The worker is paused: events go to the journal only');
     },
     resume({ acceptFailures = false } = {}) {
-      if (acceptFailures && (state === 'running' || state === 'paused')) failureStop.accept();
+      if (acceptFailures && (state === 'running' || state === 'paused')) failureStop?.accept();
       if (state !== 'paused') return;
       state = 'running';
       publisher.resume();
@@ -130,7 +131,7 @@ export function createWorker(options: WorkerOptions): Worker {
       groupCommit.takeAgain(events);
     },
     get heldByFailures() {
-      return failureStop.held;
+      return failureStop?.held === true;
     },
     get state() {
       return state;

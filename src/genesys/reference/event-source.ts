@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { v4 } from 'uuid';
+import { v4, v5 } from 'uuid';
 import { UpstreamError } from '../../errors.ts';
 import type { EventSource, StreamItem } from '../../events/ports.ts';
 import { writeJson } from '../../lib/json/exact-json.ts';
@@ -12,6 +12,11 @@ import { receivedChunks } from '../received-chunks.ts';
 import { record, text } from '../shape.ts';
 
 export interface EventSourceOptions {
+  /**
+   * One of several readers: it has a subscription of its own, named after it, with an id that is the
+   * same after a restart. Unique in the organisation.
+   */
+  readonly readerName?: string | undefined;
   /** Not one byte for this long and the stream counts as dead, in milliseconds. */
   readonly livenessMs: number;
   /** A longer line is reported as malformed. */
@@ -20,12 +25,17 @@ export interface EventSourceOptions {
 
 const SUBSCRIPTIONS = '/api/v2/events/subscriptions';
 const NAME = 'high-priority-interactions';
+/** Of the ids that follow from a subscription's name (RFC 9562, version 5); any constant will do. */
+const NAMESPACE = '5f3e1a5c-0d0b-4b53-9c58-8f0d6f5c9a11';
 
 /** `POST /api/v2/events/subscriptions` and `GET …/<id>/events`, an endless body of JSON lines. */
 export function createEventSource(client: GenesysClient, options: EventSourceOptions): EventSource {
+  const { readerName } = options;
+  const name = readerName === undefined ? NAME : `${NAME}-${readerName}`;
+
   return {
     async subscribe(signal) {
-      const id = v4();
+      const id = readerName === undefined ? v4() : v5(name, NAMESPACE);
       const { value, tries } = await client.call({
         operation: 'create_subscription',
         method: 'POST',
@@ -33,7 +43,7 @@ export function createEventSource(client: GenesysClient, options: EventSourceOpt
         scope: 'event:subscribe',
         body: {
           id,
-          name: NAME,
+          name,
           description: 'Interactions for the event bus',
           resourceTypes: ['interaction'],
           eventTypes: ['created', 'updated'],
@@ -46,7 +56,8 @@ export function createEventSource(client: GenesysClient, options: EventSourceOpt
         signal,
       });
       if (value !== undefined) return value;
-      if (tries > 1) return id;
+      // It is there: by the try before, or by the life before.
+      if (tries > 1 || readerName !== undefined) return id;
       throw new UpstreamError(
         `Genesys has a subscription named ${NAME} already; give its id in EVENT_SUBSCRIPTION_ID, or delete it.`,
         { code: 'genesys_refused', kind: 'reject', service: 'genesys', status: 409 },

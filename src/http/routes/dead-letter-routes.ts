@@ -12,8 +12,8 @@ import { closedObject, count } from './schema-shapes.ts';
 export interface DeadLetterRouteOptions {
   readonly queue: Pick<DeadLetterQueue, 'counts' | 'receive' | 'release'>;
   readonly replay: Replay;
-  /** Where letters wait while the queue is away. */
-  readonly journal: Pick<Journal, 'letters' | 'oldestLetterAgeMs'>;
+  /** Where letters wait while the queue is away; this process may have none. */
+  readonly journal: Pick<Journal, 'letters' | 'oldestLetterAgeMs'> | undefined;
 }
 
 const MAX_PEEK = 50;
@@ -99,7 +99,10 @@ function look({
         status: 200,
         body: {
           queue: await queue.counts(signal),
-          waiting: { letters: journal.letters, oldestSeconds: journal.oldestLetterAgeMs / 1000 },
+          waiting: {
+            letters: journal?.letters ?? 0,
+            oldestSeconds: (journal?.oldestLetterAgeMs ?? 0) / 1000,
+          },
           oldestShownSeconds:
             received.length === 0 ? undefined : Math.max(0, (Date.now() - oldest) / 1000),
           letters: received.map(shown),

@@ -8,12 +8,17 @@ const state: JsonSchema = {
   properties: { state: { enum: ['running', 'paused', 'stopping', 'stopped'] } },
 };
 
+/** One of several publishers of a shared buffer has no pause. */
+export type SwitchedWorker = Pick<Worker, 'resume' | 'state' | 'heldByFailures'> &
+  Partial<Pick<Worker, 'pause'>>;
+
+const SHARED =
+  'Several processes publish what is in the buffer, and this one could stop only itself: scale the publishers to 0; the buffer keeps the events.';
+
 const stopped = { description: 'The worker is stopping or stopped' };
 
 /** Hold publishing back, for example while the bus or its rules are changed, and let it go on. */
-export function workerRoutes(
-  worker: Pick<Worker, 'pause' | 'resume' | 'state' | 'heldByFailures'>,
-): Route[] {
+export function workerRoutes(worker: SwitchedWorker): Route[] {
   const common = { method: 'post', role: 'operate', tag: 'Operation' } as const;
   const done = (wanted: Worker['state']) => ({
     description: 'Done, or it was so already',
@@ -37,6 +42,7 @@ export function workerRoutes(
       'Calls under way are finished. Reading goes on: events are kept in the journal, until that is full. A restart ends the pause.',
     responses: { 200: done('paused'), 409: stopped },
     async handle() {
+      if (worker.pause === undefined) throw new Problem(409, 'worker_shared', SHARED);
       worker.pause();
       return answer('paused');
     },

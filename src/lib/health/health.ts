@@ -31,42 +31,58 @@ export interface Health {
 }
 
 export function createHealth(now: () => Date = () => new Date()): Health {
-  const dependencies = new Map<string, DependencyHealth>();
-
-  function change(name: string, state: DependencyState, facts: Partial<DependencyHealth>): void {
-    const before = dependencies.get(name);
-    if (before === undefined) return;
-    const { note: _old, ...kept } = before;
-    const since = before.state === state ? before.since : now().toISOString();
-    dependencies.set(name, { ...kept, ...facts, state, since });
-  }
+  /** Several parts may report one dependency, each for itself. */
+  const dependencies = new Map<string, DependencyHealth[]>();
 
   return {
     dependency(name, options = {}) {
-      dependencies.set(name, {
+      const parts = dependencies.get(name) ?? [];
+      dependencies.set(name, parts);
+      const index = parts.length;
+      let part: DependencyHealth = {
         name,
         state: 'starting',
         required: options.required ?? true,
         since: now().toISOString(),
-      });
+      };
+      parts.push(part);
+
+      function change(state: DependencyState, facts: Partial<DependencyHealth>): void {
+        const { note: _old, ...kept } = part;
+        const since = kept.state === state ? kept.since : now().toISOString();
+        part = { ...kept, ...facts, state, since };
+        parts[index] = part;
+      }
+
       return {
-        up: (note) => change(name, 'up', note === undefined ? {} : { note }),
+        up: (note) => change('up', note === undefined ? {} : { note }),
         down(error) {
           const message = messageOf(error);
           const code =
             error instanceof Error && 'code' in error && typeof error.code === 'string'
               ? { code: error.code }
               : {};
-          change(name, 'down', { lastError: { message, ...code, at: now().toISOString() } });
+          change('down', { lastError: { message, ...code, at: now().toISOString() } });
         },
         get state() {
-          return dependencies.get(name)?.state ?? 'starting';
+          return part.state;
         },
       };
     },
-    snapshot: () => [...dependencies.values()],
+    snapshot: () => [...dependencies.values()].flatMap((parts) => together(parts) ?? []),
     get ready() {
-      return [...dependencies.values()].every(({ required, state }) => !required || state === 'up');
+      return [...dependencies.values()]
+        .flat()
+        .every(({ required, state }) => !required || state === 'up');
     },
   };
+}
+
+/** A dependency is as well as the worst that is said of it; what keeps the service unready goes first. */
+function together(parts: readonly DependencyHealth[]): DependencyHealth | undefined {
+  const rank = ({ required, state }: DependencyHealth) =>
+    (required ? 0 : 3) + ['down', 'starting', 'up'].indexOf(state);
+  const isWell = parts.every(({ state }) => state === 'up');
+  const worst = parts.toSorted((one, other) => rank(one) - rank(other))[0];
+  return isWell || worst?.state !== 'up' ? worst : parts.find(({ state }) => state !== 'up');
 }

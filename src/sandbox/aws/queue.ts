@@ -9,9 +9,12 @@ import {
   sqsRefusal,
 } from './message-rules.ts';
 import { defaultAttributes } from './queue-attributes.ts';
+import { createWaitingLine } from './waiting-line.ts';
 
 export interface StoredMessage extends OutgoingMessage {
   readonly messageId: string;
+  /** Its place among all that were sent. */
+  readonly position: number;
   readonly bodyMd5: string;
   readonly attributesMd5: string | undefined;
   /** FIFO queues only. */
@@ -30,6 +33,8 @@ export interface QueueOptions {
   readonly attributes: Readonly<Record<string, string>>;
   /** The oldest messages go when there are more, as if their retention had ended. */
   readonly keepMessages: number;
+  /** Puts a message that was received too often into the queue of this ARN. */
+  readonly redrive: (arn: string, message: OutgoingMessage) => void;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
@@ -40,8 +45,9 @@ export type Queue = ReturnType<typeof createQueue>;
 export function createQueue(options: QueueOptions) {
   const { name, now } = options;
   const isFifo = name.endsWith('.fifo');
-  const createdAt = now();
+  const createdAtSeconds = String(Math.floor(now() / 1000));
   const messages = new Map<string, StoredMessage>();
+  const line = createWaitingLine<StoredMessage>(isFifo);
   const deduplication = createDeduplication<StoredMessage>();
   let lastSequence = 0;
   let settings = { ...defaultAttributes(isFifo), ...options.attributes };
@@ -56,9 +62,7 @@ export function createQueue(options: QueueOptions) {
 
   function send(outgoing: OutgoingMessage): StoredMessage {
     const sentAt = now();
-    const deduplicationId = isFifo
-      ? (outgoing.deduplicationId ?? createHash('sha256').update(outgoing.body).digest('hex'))
-      : undefined;
+    const deduplicationId = isFifo ? deduplicationIdOf(outgoing) : undefined;
     const scope = settings['DeduplicationScope'] === 'messageGroup' ? outgoing.groupId : undefined;
     const key = deduplicationId === undefined ? undefined : `${scope ?? ''} ${deduplicationId}`;
     const before = deduplication.find(key, sentAt);
@@ -68,37 +72,44 @@ export function createQueue(options: QueueOptions) {
     lastSequence += 1;
     const message = storedMessage(outgoing, {
       deduplicationId,
+      position: lastSequence,
       sequenceNumber: isFifo ? String(lastSequence).padStart(20, '1') : undefined,
       sentAt,
       delaySeconds: outgoing.delaySeconds ?? Number(settings['DelaySeconds']),
     });
     messages.set(message.messageId, message);
+    line.add(message, sentAt);
     deduplication.remember(key, message, sentAt);
-    const [oldest] = messages.keys();
-    if (messages.size > options.keepMessages && oldest !== undefined) messages.delete(oldest);
+    const [oldest] = messages.values();
+    if (messages.size > options.keepMessages && oldest !== undefined) remove(oldest);
     return message;
   }
 
-  /** Takes up to `max` visible messages and hides them. */
+  function remove(message: StoredMessage): void {
+    messages.delete(message.messageId);
+    line.remove(message);
+  }
+
+  /** Takes up to `max` visible messages and hides them; moves those that were received too often. */
   function receive(max: number, visibilitySeconds = Number(settings['VisibilityTimeout'])) {
     const at = now();
+    const redrive = redrivePolicyOf(settings['RedrivePolicy']);
     const received: StoredMessage[] = [];
-    const blocked = new Set<string | undefined>();
-    for (const message of messages.values()) {
-      if (received.length >= max) break;
-      if (isFifo && blocked.has(message.groupId)) continue;
-      if (message.visibleAt > at) {
-        // A FIFO group waits for its message that is under way.
-        blocked.add(message.groupId);
-        continue;
+    for (;;) {
+      const taken = line.take(max - received.length, at, at + visibilitySeconds * 1000);
+      for (const message of taken) {
+        if (redrive !== undefined && message.receiveCount >= redrive.maxReceiveCount) {
+          remove(message);
+          options.redrive(redrive.deadLetterTargetArn, message);
+          continue;
+        }
+        message.receiveCount += 1;
+        message.firstReceivedAt ??= at;
+        message.receipt = receiptOf(message.messageId);
+        received.push(message);
       }
-      message.visibleAt = at + visibilitySeconds * 1000;
-      message.receiveCount += 1;
-      message.firstReceivedAt ??= at;
-      message.receipt = receiptOf(message.messageId);
-      received.push(message);
+      if (taken.length === 0 || received.length >= max) return received;
     }
-    return received;
   }
 
   return {
@@ -114,24 +125,21 @@ export function createQueue(options: QueueOptions) {
       if (isFifo && (message.receipt !== receipt || message.visibleAt <= now())) {
         throw invalidValue(receipt, 'ReceiptHandle', 'The receipt handle has expired.');
       }
-      messages.delete(message.messageId);
+      remove(message);
     },
 
     changeVisibility(receipt: string, seconds: number): void {
-      if (!(seconds >= 0 && seconds <= 43_200)) {
-        const reason = 'VisibilityTimeout must be an integer between 0 and 43200.';
-        throw invalidValue(seconds, 'VisibilityTimeout', reason);
-      }
+      checkVisibility(seconds);
       const message = messages.get(messageIdOf(receipt));
       // The time may be over, as long as nobody else has the message meanwhile.
       if (message === undefined || message.receipt !== receipt) {
-        const text = `Value ${receipt} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.`;
-        throw sqsRefusal('MessageNotInflight', text, 'AWS.SimpleQueueService.MessageNotInflight');
+        throw notInFlight(receipt);
       }
-      message.visibleAt = now() + seconds * 1000;
+      line.hide(message, now() + seconds * 1000, now());
     },
 
     configure(attributes: Readonly<Record<string, string>>): void {
+      redrivePolicyOf(attributes['RedrivePolicy']);
       settings = { ...settings, ...attributes };
     },
 
@@ -140,8 +148,8 @@ export function createQueue(options: QueueOptions) {
         ...settings,
         QueueArn: options.arn,
         ...counts(messages.values(), now()),
-        CreatedTimestamp: String(Math.floor(createdAt / 1000)),
-        LastModifiedTimestamp: String(Math.floor(createdAt / 1000)),
+        CreatedTimestamp: createdAtSeconds,
+        LastModifiedTimestamp: createdAtSeconds,
       };
     },
 
@@ -149,6 +157,7 @@ export function createQueue(options: QueueOptions) {
     messages: () => [...messages.values()],
     purge(): void {
       messages.clear();
+      line.clear();
       deduplication.clear();
     },
   };
@@ -156,7 +165,7 @@ export function createQueue(options: QueueOptions) {
 
 function storedMessage(
   outgoing: OutgoingMessage,
-  sent: Pick<StoredMessage, 'deduplicationId' | 'sequenceNumber' | 'sentAt'> & {
+  sent: Pick<StoredMessage, 'deduplicationId' | 'position' | 'sequenceNumber' | 'sentAt'> & {
     readonly delaySeconds: number;
   },
 ): StoredMessage {
@@ -177,6 +186,48 @@ function digests({ body, attributes }: OutgoingMessage) {
     bodyMd5: md5(body),
     attributesMd5: Object.keys(attributes).length === 0 ? undefined : attributesMd5(attributes),
   };
+}
+
+function notInFlight(receipt: string) {
+  const text = `Value ${receipt} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.`;
+  return sqsRefusal('MessageNotInflight', text, 'AWS.SimpleQueueService.MessageNotInflight');
+}
+
+function checkVisibility(seconds: number): void {
+  if (seconds >= 0 && seconds <= 43_200) return;
+  const reason = 'VisibilityTimeout must be an integer between 0 and 43200.';
+  throw invalidValue(seconds, 'VisibilityTimeout', reason);
+}
+
+function deduplicationIdOf({ deduplicationId, body }: OutgoingMessage): string {
+  return deduplicationId ?? createHash('sha256').update(body).digest('hex');
+}
+
+/** @throws as SQS refuses a policy that it cannot read */
+export function redrivePolicyOf(text: string | undefined) {
+  if (text === undefined || text === '') return undefined;
+  const policy = asObject(text);
+  const { deadLetterTargetArn } = policy;
+  const maxReceiveCount = Number(policy['maxReceiveCount']);
+  const isCount = Number.isInteger(maxReceiveCount) && maxReceiveCount >= 1;
+  if (typeof deadLetterTargetArn === 'string' && isCount && maxReceiveCount <= 1000) {
+    return { deadLetterTargetArn, maxReceiveCount };
+  }
+  throw invalidValue(
+    text,
+    'RedrivePolicy',
+    'maxReceiveCount must be an integer between 1 and 1000.',
+  );
+}
+
+function asObject(text: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as JsonObject;
+  } catch {
+    // Refused below.
+  }
+  throw invalidValue(text, 'RedrivePolicy', 'Redrive policy is not a valid JSON map.');
 }
 
 /** Another one each time that a message is received. */

@@ -1,6 +1,6 @@
 import { type JsonObject, textOf } from './answers.ts';
-import { invalid, sqsRefusal } from './message-rules.ts';
-import { createQueue, type Queue } from './queue.ts';
+import { invalid, type OutgoingMessage, sqsRefusal } from './message-rules.ts';
+import { createQueue, type Queue, redrivePolicyOf } from './queue.ts';
 
 export interface QueuesOptions {
   readonly region: string;
@@ -41,7 +41,10 @@ export function createQueues(options: QueuesOptions) {
       }
       const { region, account, keepMessages, now } = options;
       const arn = `arn:aws:sqs:${region}:${account}:${name}`;
-      queues.set(name, createQueue({ name, arn, attributes, keepMessages, now }));
+      redrivePolicyOf(attributes['RedrivePolicy']);
+      const redrive = (target: string, message: OutgoingMessage) =>
+        void queues.get(target.slice(target.lastIndexOf(':') + 1))?.send(message);
+      queues.set(name, createQueue({ name, arn, attributes, keepMessages, redrive, now }));
     },
     /** The one that a request names; throws as SQS refuses it. */
     of(input: JsonObject): Queue {

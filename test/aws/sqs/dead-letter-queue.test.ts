@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createDeadLetterQueue } from '../../../src/aws/sqs/dead-letter-queue.ts';
 import type { DeadLetter, ReceivedLetter } from '../../../src/events/ports.ts';
 import { loadConfig } from '../../../src/settings/load-config.ts';
-import { awsConnections } from '../../../src/wiring/events.ts';
+import { awsConnections } from '../../../src/wiring/aws.ts';
 import { startAws, useTestCredentials, wayTo } from '../aws-sandbox.ts';
 
 useTestCredentials();
@@ -385,7 +385,7 @@ describe('faults', () => {
     async (name) => {
       const queueUrl = 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters';
       const config = loadConfig({ ...settings, DLQ_QUEUE_URL: queueUrl, [name]: sandbox.url });
-      const real = createDeadLetterQueue({ ...awsConnections(config).sqs, queueUrl });
+      const real = createDeadLetterQueue({ ...awsConnections(config).queueAt(queueUrl), queueUrl });
       expect(await real.send([letter()])).toEqual([undefined]);
       expect(sandbox.aws.deadLetters()).toHaveLength(1);
       real.close();
@@ -400,12 +400,10 @@ describe('faults', () => {
     });
     await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
     const { port } = gateway.address() as AddressInfo;
-    const config = loadConfig({
-      ...settings,
-      DLQ_QUEUE_URL: 'https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/dead',
-    });
+    const named = 'https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/dead';
+    const config = loadConfig({ ...settings, DLQ_QUEUE_URL: named });
     const queueUrl = `http://127.0.0.1:${port}/1/dead`;
-    const real = createDeadLetterQueue({ ...awsConnections(config).sqs, queueUrl });
+    const real = createDeadLetterQueue({ ...awsConnections(config).queueAt(named), queueUrl });
     await expect(real.check()).rejects.toMatchObject({ code: 'sqs_unavailable' });
     expect(seen).toEqual([
       `127.0.0.1:${port}`,

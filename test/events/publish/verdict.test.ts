@@ -10,12 +10,12 @@ import {
 } from '../../../src/events/publish/verdict.ts';
 import { ACCEPTED, busFailure, refused, takenEvent } from './support/publisher-under-test.ts';
 
-const { entry, ...taken } = takenEvent('fresh');
+const { entry: _entry, ...taken } = takenEvent('fresh');
 const REPLAYED = { ...taken, isReplayed: true };
 /** Never failed. */
 const FRESH: EntryFacts = {
   event: taken,
-  entry,
+  group: 'fresh',
   alone: false,
   retries: 0,
   callFailures: 0,
@@ -326,7 +326,7 @@ test('no verdict is passed on an entry while the gate is closed, but for what th
   const outcome = fc.constantFrom(ACCEPTED, passing, throttled, denied, malformed);
   const facts = fc.record({
     event: fc.constant(FRESH.event),
-    entry: fc.constant(FRESH.entry),
+    group: fc.constant(FRESH.group),
     alone: fc.boolean(),
     retries: fc.integer({ min: 0, max: 2 }),
     callFailures: fc.nat({ max: 30 }),

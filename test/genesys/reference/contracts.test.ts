@@ -207,6 +207,29 @@ describe('subscriptions', () => {
     expect((error as Error).message).toContain('EVENT_SUBSCRIPTION_ID');
   });
 
+  it('of one of several readers is named after it and has the same id after a restart', async () => {
+    const names = 'high-priority-interactions-reader-';
+    const ids: string[] = [];
+    const named = (name: string) => (body: Record<string, unknown>) =>
+      body['name'] === name && ids.push(String(body['id'])) > 0;
+    const subscribe = (readerName: string) =>
+      createEventSource(client(), { ...options, readerName }).subscribe();
+
+    nock(BASE, authorized)
+      .post('/api/v2/events/subscriptions', named(`${names}0`))
+      .reply(201, { id: 'x' });
+    expect(await subscribe('reader-0')).toBe('x');
+    nock(BASE)
+      .post('/api/v2/events/subscriptions', named(`${names}0`))
+      .reply(409, {});
+    const again = await subscribe('reader-0');
+    expect(new Set(ids)).toEqual(new Set([again]));
+    nock(BASE)
+      .post('/api/v2/events/subscriptions', named(`${names}1`))
+      .reply(409, {});
+    expect(await subscribe('reader-1')).not.toBe(again);
+  });
+
   it('knows its own id when a repeat finds it there', async () => {
     const ids: unknown[] = [];
     const keep = (sent: Record<string, unknown>) =>

@@ -57,6 +57,7 @@ export function busInMemory(limits: { maxEntries?: number; maxBytes?: number } =
     maxEntries: limits.maxEntries ?? 10,
     maxBytes: limits.maxBytes ?? 10_000,
     bytesOf: (entry) => entry.detail.length,
+    groupOf: ({ source, detailType }) => `${source}\n${detailType}`,
     async put(entries, signal) {
       const names = entries.map(nameOf);
       calls.push(names);

@@ -1,0 +1,167 @@
+import {
+  GetQueueAttributesCommand,
+  type Message,
+  ReceiveMessageCommand,
+  SendMessageBatchCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
+import type { UpstreamError } from '../../errors.ts';
+import type { BufferedEvent, EventBuffer, HeldMessage, PutOutcome } from '../../events/ports.ts';
+import { type AwsConnectionOptions, createConnection } from '../sdk/connection.ts';
+import type { AwsCall } from '../sdk/failure.ts';
+import { type EventMessage, fromEventMessage, toEventMessage } from './event-message.ts';
+import { MAX_BATCH_ENTRIES, sendInBatch } from './queue-batch.ts';
+import { createReceiptCalls } from './receipt-calls.ts';
+
+export interface EventBufferOptions extends AwsConnectionOptions {
+  /** Of a FIFO queue (`.fifo`), which drops copies for five minutes, or of a standard queue. */
+  readonly queueUrl: string;
+}
+
+/** What every queue took before the limit was raised. */
+const OLD_LIMIT_BYTES = 262_144;
+const MAX_BYTES = 1_048_576;
+/** The longest that SQS lets a receive wait, in seconds. */
+const MAX_WAIT_SECONDS = 20;
+
+/**
+ * An SQS queue as the buffer between readers and publishers. The SDK makes one try per call; the
+ * publisher that stands before `put` repeats, as before the bus.
+ */
+export function createEventBuffer(options: EventBufferOptions): EventBuffer & { close(): void } {
+  const { queueUrl: QueueUrl } = options;
+  const isFifo = QueueUrl.endsWith('.fifo');
+  const { endpoint = new URL(QueueUrl).origin } = options;
+  // A receive that waits takes longer than any other call.
+  const requestTimeoutMs = options.requestTimeoutMs + MAX_WAIT_SECONDS * 1000;
+  const connection = createConnection({ ...options, endpoint, maxAttempts: 1 });
+  const waiting = createConnection({ ...options, endpoint, requestTimeoutMs, maxAttempts: 1 });
+  const client = new SQSClient({ ...connection.clientOptions, useQueueUrlAsEndpoint: false });
+  const receiver = new SQSClient({ ...waiting.clientOptions, useQueueUrlAsEndpoint: false });
+  const messages = new WeakMap<BufferedEvent, EventMessage>();
+  /** Operators may change it: each check reads it again. */
+  let maxBytes = OLD_LIMIT_BYTES;
+
+  const callOf = (operation: string): AwsCall => ({
+    service: 'sqs',
+    operation,
+    target: `queue "${QueueUrl}"`,
+  });
+
+  /** An event is written once, however often it is measured and sent. */
+  function messageOf(event: BufferedEvent): EventMessage {
+    const message = messages.get(event) ?? toEventMessage(event);
+    messages.set(event, message);
+    return message;
+  }
+
+  async function attributes(signal: AbortSignal | undefined) {
+    const command = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] });
+    const answer = await connection.call(callOf('GetQueueAttributes'), signal, (http) =>
+      client.send(command, http),
+    );
+    const found = answer.Attributes ?? {};
+    const limit = Number(found.MaximumMessageSize);
+    maxBytes = limit > 0 ? Math.min(limit, MAX_BYTES) : OLD_LIMIT_BYTES;
+    return found;
+  }
+
+  const receipts = createReceiptCalls({
+    queueUrl: QueueUrl,
+    client,
+    connection,
+    callOf,
+  });
+
+  return {
+    maxEntries: MAX_BATCH_ENTRIES,
+    get maxBytes() {
+      return maxBytes;
+    },
+    bytesOf: (event) => messageOf(event).bytes,
+    groupOf: () => '',
+
+    async put(events, signal) {
+      const call = callOf('SendMessageBatch');
+      const Entries = events.map((event, index) => {
+        const { body, deduplicationId, groupId } = messageOf(event);
+        const entry = { Id: String(index), MessageBody: body };
+        if (!isFifo) return entry;
+        return { ...entry, MessageGroupId: groupId, MessageDeduplicationId: deduplicationId };
+      });
+      const failures = await sendInBatch({
+        call,
+        signal,
+        repeatCalls: false,
+        entries: Entries,
+        send: (entries) =>
+          connection.call(call, signal, (http) =>
+            client.send(new SendMessageBatchCommand({ QueueUrl, Entries: entries }), http),
+          ),
+      });
+      const [failure] = failures.values();
+      const isWhole = failures.size === events.length && new Set(failures.values()).size === 1;
+      if (failure !== undefined && isWhole) throw failure;
+      return Entries.map(({ Id }) => outcomeOf(failures.get(Id)));
+    },
+
+    async hold({ max, seconds, waitSeconds }, signal) {
+      const command = new ReceiveMessageCommand({
+        QueueUrl,
+        MaxNumberOfMessages: Math.min(MAX_BATCH_ENTRIES, max),
+        VisibilityTimeout: seconds,
+        WaitTimeSeconds: Math.min(MAX_WAIT_SECONDS, waitSeconds),
+        MessageSystemAttributeNames: ['SentTimestamp', 'ApproximateReceiveCount'],
+      });
+      const answer = await waiting.call(callOf('ReceiveMessage'), signal, (http) =>
+        receiver.send(command, http),
+      );
+      return (answer.Messages ?? []).flatMap((message) => heldMessageOf(message) ?? []);
+    },
+
+    ...receipts,
+
+    async counts(signal) {
+      const found = await attributes(signal);
+      return {
+        waiting: Number(found.ApproximateNumberOfMessages ?? 0),
+        held: Number(found.ApproximateNumberOfMessagesNotVisible ?? 0),
+        delayed: Number(found.ApproximateNumberOfMessagesDelayed ?? 0),
+      };
+    },
+
+    async check(signal) {
+      await attributes(signal);
+    },
+
+    close() {
+      client.destroy();
+      receiver.destroy();
+      connection.close();
+      waiting.close();
+    },
+  };
+}
+
+function outcomeOf(failure: UpstreamError | undefined): PutOutcome {
+  if (failure === undefined) return { accepted: true };
+  const { code, message, kind, throttled } = failure;
+  return kind === 'reject'
+    ? { accepted: false, code, message, kind, fault: 'entry' }
+    : { accepted: false, code, message, kind, throttled };
+}
+
+function heldMessageOf({
+  ReceiptHandle: receipt,
+  Body = '',
+  Attributes,
+}: Message): HeldMessage | undefined {
+  if (receipt === undefined) return undefined;
+  return {
+    receipt,
+    content: fromEventMessage(Body),
+    size: Body.length,
+    bufferedAtMs: Number(Attributes?.SentTimestamp ?? 0),
+    holds: Number(Attributes?.ApproximateReceiveCount ?? 1),
+  };
+}
