@@ -8,6 +8,7 @@ import { UpstreamError } from '../errors.ts';
 import type { BusEntry, EntryLimits, EventBus, PutOutcome } from '../events/ports.ts';
 import { cutText } from '../lib/cut-text.ts';
 import { type AwsConnectionOptions, createConnection } from './sdk/connection.ts';
+import { createDirectCall } from './sdk/direct-call.ts';
 
 export interface EventBusOptions extends AwsConnectionOptions {
   /** Name or ARN. */
@@ -48,20 +49,13 @@ const DENIED_LOOK_MS = 600_000;
 export function createEventBus(options: EventBusOptions): EventBus & { close(): void } {
   const connection = createConnection({ ...options, maxAttempts: 1 });
   const client = new EventBridgeClient(connection.clientOptions);
-  // A tenth of a call: copies of every request and answer for a log line that nobody reads, and
-  // the same User-Agent composed anew for each request (the request handler has one).
-  client.middlewareStack.remove('loggerMiddleware');
-  client.middlewareStack.remove('getUserAgentMiddleware');
-  // Calls have no options of their own, see `cacheMiddleware`: what was given up while it waited
-  // for credentials is stopped here, just before it would be sent.
-  const signals = new WeakMap<object, AbortSignal>();
-  client.middlewareStack.add(
-    (next) => (args) => {
-      signals.get(args.input)?.throwIfAborted();
-      return next(args);
-    },
-    { step: 'deserialize', priority: 'low', name: 'givenUpMiddleware' },
-  );
+  const putEvents = createDirectCall({
+    client,
+    command: PutEventsCommand,
+    signingName: 'events',
+    target: 'AWSEvents.PutEvents',
+    dispatcher: connection.dispatcher,
+  });
   const target = `bus "${options.busName}"`;
   let deniedAtMs = -Infinity;
 
@@ -73,31 +67,25 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
 
     async put(entries, signal) {
       const call = { service: 'eventbridge', operation: 'PutEvents', target } as const;
-      const command = new PutEventsCommand({
+      const body = JSON.stringify({
         Entries: entries.map((entry) => ({
           EventBusName: options.busName,
           Source: entry.source,
           DetailType: entry.detailType,
           Detail: entry.detail,
-          Time: entry.time,
-          Resources: [...entry.resources],
+          Time: entry.time.getTime() / 1000,
+          Resources: entry.resources,
           TraceHeader: entry.traceHeader,
         })),
       });
-      const answer = await connection.call(call, signal, ({ abortSignal }) => {
-        signals.set(command.input, abortSignal);
-        return client.send(command);
-      });
-      const results = answer.Entries ?? [];
+      const answer = await connection.call(call, signal, ({ abortSignal }) =>
+        putEvents(body, abortSignal),
+      );
+      const results = resultsOf(answer);
       if (results.length !== entries.length) {
         throw new UpstreamError(
           `EventBridge answered PutEvents with ${results.length} results for ${entries.length} entries`,
-          {
-            service: 'eventbridge',
-            code: 'eventbridge_unavailable',
-            kind: 'retry',
-            correlationId: answer.$metadata.requestId,
-          },
+          { service: 'eventbridge', code: 'eventbridge_unavailable', kind: 'retry' },
         );
       }
       return results.map((result, index) => outcomeOf(result, entries[index]));
@@ -122,6 +110,11 @@ export function createEventBus(options: EventBusOptions): EventBus & { close(): 
       connection.close();
     },
   };
+}
+
+function resultsOf(answer: unknown): readonly PutEventsResultEntry[] {
+  const { Entries } = (answer ?? {}) as { readonly Entries?: unknown };
+  return Array.isArray(Entries) ? (Entries as PutEventsResultEntry[]) : [];
 }
 
 /** In AWS' own words; a proxy's 403 says nothing about the bus. */

@@ -1,12 +1,15 @@
-import type { HttpHandler } from '@smithy/core/protocols';
+import { UndiciHttpHandler } from '@smithy/undici-http-handler';
+import type { Dispatcher } from 'undici';
 import type { UpstreamError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { Network } from '../../lib/network/outgoing-agent.ts';
+import {
+  asProxyFailure,
+  createOutgoingAgent,
+  type Network,
+} from '../../lib/network/outgoing-agent.ts';
 import { onAbort } from '../../lib/on-abort.ts';
 import type { AwsCredentials } from './credentials.ts';
 import { type AwsCall, awsFailure } from './failure.ts';
-import { createHttpHandler } from './http-handler.ts';
-import { createSha256 } from './sha256.ts';
 
 /** What every adapter needs to know of the way to AWS. */
 export interface AwsConnectionOptions {
@@ -28,6 +31,8 @@ export interface AwsConnectionOptions {
 export interface AwsConnection {
   /** For the constructor of one long-lived SDK client. */
   readonly clientOptions: ReturnType<typeof clientOptions>;
+  /** For what is sent past such a client. */
+  readonly dispatcher: Dispatcher;
   /**
    * One call within its time. `send` gets a signal of its own: the SDK leaves listeners on it. It is
    * called once more when AWS refuses the credentials and there are newer ones.
@@ -39,17 +44,29 @@ export interface AwsConnection {
   close(): void;
 }
 
+/** Three times the largest answer there is, ten messages of SQS. */
+const MAX_ANSWER_BYTES = 33_554_432;
+
 type Send<T> = (options: { abortSignal: AbortSignal }) => Promise<T>;
 
 /** `maxAttempts`: the SDK's tries per call; 1 where the caller repeats. */
 export function createConnection(
   options: AwsConnectionOptions & { readonly maxAttempts: number },
 ): AwsConnection {
-  const requestHandler = createHttpHandler(options);
-  const { credentials } = options;
+  const { credentials, network } = options;
+  const dispatcher = createOutgoingAgent({
+    connections: options.maxSockets,
+    connectTimeoutMs: options.connectTimeoutMs,
+    network,
+    maxResponseSize: MAX_ANSWER_BYTES,
+    // One timer, below, is for the whole call.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
 
   return {
-    clientOptions: clientOptions(options, requestHandler),
+    clientOptions: clientOptions(options, dispatcher),
+    dispatcher,
     async call<T>(call: AwsCall, signal: AbortSignal | undefined, send: Send<T>) {
       signal?.throwIfAborted();
       const own = new AbortController();
@@ -74,7 +91,7 @@ export function createConnection(
           return await Promise.race([send({ abortSignal: own.signal }), interrupted]);
         } catch (error) {
           signal?.throwIfAborted();
-          const failure = awsFailure(error, call);
+          const failure = awsFailure(asProxyFailure(error, network), call);
           if (mayRenew && isKeyRefused(failure) && credentials.renew(generation)) {
             options.log?.debug(call, 'AWS refused the credentials: they are looked up anew');
             return once(false);
@@ -92,7 +109,7 @@ export function createConnection(
         forget();
       }
     },
-    close: () => requestHandler.destroy(),
+    close: () => void dispatcher.destroy(),
   };
 }
 
@@ -103,7 +120,7 @@ function isKeyRefused({ code, status }: UpstreamError): boolean {
 
 function clientOptions(
   options: AwsConnectionOptions & { readonly maxAttempts: number },
-  requestHandler: HttpHandler,
+  dispatcher: Dispatcher,
 ) {
   return {
     region: options.region,
@@ -112,9 +129,6 @@ function clientOptions(
     // `adaptive`, which the environment may ask for, holds calls back inside of the SDK.
     retryMode: 'standard',
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
-    requestHandler,
-    sha256: createSha256(),
-    // For calls without options: building the chain of middleware anew is a fifth of such a call.
-    cacheMiddleware: true,
+    requestHandler: new UndiciHttpHandler({ dispatcher }),
   };
 }

@@ -58,6 +58,12 @@ const BY_CODE: ReadonlyMap<string, Verdict> = new Map([
   ...pairs(TOO_LARGE, 'BatchRequestTooLong RequestEntityTooLarge RequestTooLarge'),
 ]);
 
+/** undici's code → the code that Node's own sockets have for it. */
+const OF_SOCKETS: ReadonlyMap<string, string> = new Map([
+  ['UND_ERR_SOCKET', 'ECONNRESET'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'],
+]);
+
 const MISSING: Readonly<Record<AwsService, ReadonlyMap<string, Verdict>>> = {
   eventbridge: new Map(
     pairs({ code: 'bus_missing', kind: 'systemic' }, 'ResourceNotFoundException'),
@@ -164,7 +170,8 @@ function describe(facts: Facts, verdict: Verdict): string {
     return 'an answer without a code';
   if (facts.message === 'Region is missing') return 'no region is set';
   if (verdict.code === PROXY.code) return facts.message;
-  const text = cutText(facts.message.replaceAll(/\s+/g, ' '), 300);
+  const said = facts.message.replace(/\s*(?:^UnknownError$|Deserialization error: to see.*)/s, '');
+  const text = cutText(said.replaceAll(/\s+/g, ' ').trim(), 300);
   return text === '' || text === name ? name : `${name}: ${text}`;
 }
 
@@ -208,7 +215,8 @@ function factsOf(error: unknown): Facts {
   const response = record(source['$response']);
   const names = [source['Code'], source['code'], source['name']]
     .filter((name) => typeof name === 'string' && name !== '')
-    .map((name) => String(name).slice(String(name).lastIndexOf('.') + 1));
+    .map((name) => bareName(String(name)))
+    .map((name) => OF_SOCKETS.get(name) ?? name);
   return {
     names: [...new Set(names)],
     message: error instanceof Error ? error.message : String(error),
@@ -218,6 +226,11 @@ function factsOf(error: unknown): Facts {
     attempts: optional(metadata['attempts'], 'number'),
     clockCorrected: metadata['clockSkewCorrected'] === true,
   };
+}
+
+/** Of `aws.protocols#Name`, `AWS.SimpleQueueService.Name` and `Name:http://…`. */
+function bareName(code: string): string {
+  return code.replace(/[,:].*$/s, '').replace(/^.*[#.]/s, '');
 }
 
 function optional(value: unknown, type: 'number'): number | undefined;
