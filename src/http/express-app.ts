@@ -18,6 +18,7 @@ import { problemOf, writeProblem } from './problem-of-error.ts';
 import { ROLES, type Role, type Route } from './route.ts';
 import { createRouteHandler } from './route-handler.ts';
 import type { HttpMetrics } from './telemetry/http-metrics.ts';
+import type { Refusals } from './telemetry/refusals.ts';
 import { createRequestLog, pathOf } from './telemetry/request-log.ts';
 
 export interface ApplicationOptions {
@@ -31,6 +32,7 @@ export interface ApplicationOptions {
   readonly exchanges: Exchanges;
   readonly metrics: HttpMetrics;
   readonly loop: LoopMonitor;
+  readonly refusals: Refusals;
   readonly log: Logger;
 }
 
@@ -45,7 +47,7 @@ export function createApplication(options: ApplicationOptions): Express {
   app.set('query parser', false);
   trustProxy(app, options.trustProxy);
 
-  const logRequest = createRequestLog({ log: options.log, exchanges });
+  const logRequest = createRequestLog(options);
   app.use((request, response, next) => {
     metrics.observe(exchanges.open(request, response));
     logRequest(request, response);

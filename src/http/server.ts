@@ -12,10 +12,11 @@ import { type OperationRouteOptions, operationRoutes } from './routes/operation-
 import { type ProbeOptions, probeRoutes } from './routes/probe-routes.ts';
 import { createHttpMetrics } from './telemetry/http-metrics.ts';
 import { registerProcessMetrics } from './telemetry/process-metrics.ts';
+import { createRefusals } from './telemetry/refusals.ts';
 import { pathOf } from './telemetry/request-log.ts';
 
 export interface HttpServerOptions
-  extends Omit<ApplicationOptions, 'exchanges' | 'metrics' | 'loop'>,
+  extends Omit<ApplicationOptions, 'exchanges' | 'metrics' | 'loop' | 'refusals'>,
     Omit<ProbeOptions, 'isDraining' | 'loopDelayMs'>,
     OperationRouteOptions {
   readonly host: string;
@@ -52,6 +53,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   let stopped: Promise<void> | undefined;
 
   registerProcessMetrics(options.registry, options.about);
+  const refusals = createRefusals(log);
   const loop = createLoopMonitor();
   const metrics = createHttpMetrics(options.registry, () => loop.delayMs);
   const watchdog = createWatchdog({
@@ -85,6 +87,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     exchanges,
     metrics,
     loop,
+    refusals,
   });
 
   const listener = (handle: RequestListener, maxConnections: number) =>
@@ -128,6 +131,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     clearTimeout(cutter);
     watchdog.stop();
     loop.stop();
+    refusals.stop();
   }
 
   async function listenForProbes(): Promise<number | undefined> {

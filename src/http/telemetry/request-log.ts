@@ -2,31 +2,40 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pinoHttp } from 'pino-http';
 import { cutText } from '../../lib/cut-text.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { Exchanges } from '../exchange.ts';
+import { callerGone, type Exchanges } from '../exchange.ts';
 import { describeError, problemOf } from '../problem-of-error.ts';
+import type { Refusals } from './refusals.ts';
 
 /**
  * One line per request when its answer is complete or cut off; none for quiet routes that went
- * well. The path goes in without its query, which may hold what is nobody else's business.
+ * well, and a sum for callers that were refused before they were known. The path goes in without its query, which may hold what is nobody else's business.
  */
 export function createRequestLog(options: {
   log: Logger;
   exchanges: Exchanges;
+  refusals: Refusals;
 }): (request: IncomingMessage, response: ServerResponse) => void {
-  const { log, exchanges } = options;
+  const { log, exchanges, refusals } = options;
 
   function facts(request: IncomingMessage, response: ServerResponse): Record<string, unknown> {
     const exchange = exchanges.of(request);
     return {
       method: request.method,
       path: pathOf(request),
-      // nginx's number for a caller that left, as in the metrics.
-      status: response.writableFinished ? response.statusCode : 499,
+      status: statusOf(response),
       complete: response.writableFinished,
       durationMs: Math.round(performance.now() - exchange.startedMs),
       caller: exchange.caller?.name,
       remoteAddress: request.socket.remoteAddress,
     };
+  }
+
+  /** A bug of ours is no refusal, and a probe is no stranger. */
+  function isRefusalOfUnknown(request: IncomingMessage, response: ServerResponse): boolean {
+    const { caller, route, turnedAway } = exchanges.of(request);
+    const status = statusOf(response);
+    const isRefused = status >= 400 && status !== 500;
+    return isRefused && caller === undefined && route?.probe !== true && !turnedAway;
   }
 
   const write = pinoHttp({
@@ -39,6 +48,7 @@ export function createRequestLog(options: {
     serializers: { req: () => undefined, err: describeError },
     customLogLevel(request, response, error) {
       if (exchanges.of(request).turnedAway) return 'silent';
+      if (isRefusalOfUnknown(request, response)) return 'silent';
       // An unready probe comes every few seconds; what is down has been logged by its own part.
       if (exchanges.of(request).route?.probe === true && response.statusCode === 503)
         return 'debug';
@@ -64,7 +74,18 @@ export function createRequestLog(options: {
     write(request, response);
     if (isChanged) for (const open of exchanges.all) open.request.log.level = log.level;
     request.log.setBindings({ traceId: exchanges.of(request).trace.traceId });
+    const { remoteAddress } = request.socket;
+    response.once('close', () => {
+      if (!isRefusalOfUnknown(request, response)) return;
+      const error = response.writableFinished ? response.err : callerGone();
+      refusals.count(error, remoteAddress);
+    });
   };
+}
+
+/** With nginx's number for a caller that left, as in the metrics. */
+function statusOf(response: ServerResponse): number {
+  return response.writableFinished ? response.statusCode : 499;
 }
 
 function message(request: IncomingMessage, response: ServerResponse): string {
