@@ -1,3 +1,4 @@
+import type { LogOutput } from './lib/limits/log-output.ts';
 import type { Logger } from './lib/logger.ts';
 import { createReleasers } from './lib/releasers.ts';
 import type { Config } from './settings/load-config.ts';
@@ -5,7 +6,7 @@ import { openAttributes } from './wiring/attributes.ts';
 import { openEvents } from './wiring/events.ts';
 import { checkCredentials, connectGenesys } from './wiring/genesys.ts';
 import { listenHost, logOpenDoors, openHttp } from './wiring/http.ts';
-import { CLOSE_SHARE, createShared } from './wiring/shared.ts';
+import { CLOSE_SHARE, countDroppedLines, createShared } from './wiring/shared.ts';
 
 export interface App {
   /** Listens first, so that probes answer; remote parts that are away are waited for. */
@@ -18,10 +19,16 @@ export interface App {
   toggleDebugLog(): void;
 }
 
-export function createApp(config: Config, options: { readonly log: Logger }): App {
-  const { log } = options;
+export interface AppOptions {
+  readonly log: Logger;
+  /** Where the log goes. */
+  readonly output: Pick<LogOutput, 'droppedLines'>;
+}
+
+export function createApp(config: Config, { log, output }: AppOptions): App {
   const releasers = createReleasers();
   const shared = createShared(config, { log, releasers });
+  countDroppedLines(shared.registry, output);
   const host = listenHost(config);
   let beginDrain: (() => void) | undefined;
 

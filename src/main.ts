@@ -8,20 +8,25 @@ if (major < 24) {
 }
 
 // Loaded only now: an older runtime cannot even read what follows.
+const { setTimeout: sleep } = await import('node:timers/promises');
 const { default: dotenv } = await import('dotenv');
 const { hasGenesysCredentials, isProduction, loadConfig } = await import(
   './settings/load-config.ts'
 );
 const { createApp } = await import('./app.ts');
 const { ConfigError } = await import('./errors.ts');
+const { openLogOutput } = await import('./lib/limits/log-output.ts');
 const { createLogger } = await import('./lib/logger.ts');
 const { createReleasers } = await import('./lib/releasers.ts');
-const { onSignals } = await import('./signals.ts');
+const { FLUSH_MS, onSignals } = await import('./signals.ts');
 
 /** EX_CONFIG of sysexits.h: restarting will not help, somebody has to mend the settings. */
 const EXIT_BAD_CONFIGURATION = 78;
 
 dotenv.config({ quiet: true });
+// Nobody may be there to read it, which is no reason to end.
+process.stderr.on('error', () => undefined);
+const output = openLogOutput();
 const releasers = createReleasers();
 let environment: NodeJS.ProcessEnv = process.env;
 let banner: ((port: number) => string) | undefined;
@@ -33,8 +38,9 @@ try {
   else if (process.argv.includes('--check')) await check();
   else await serve();
 } catch (error) {
-  process.stderr.write(explain(error));
+  const told = new Promise((resolve) => process.stderr.write(explain(error), resolve));
   await releasers.release().catch(() => undefined);
+  await Promise.race([Promise.all([told, output.flush(FLUSH_MS)]), sleep(FLUSH_MS)]);
   process.exit(error instanceof ConfigError ? EXIT_BAD_CONFIGURATION : 1);
 }
 
@@ -68,17 +74,18 @@ async function journal(): Promise<void> {
 
 async function serve(): Promise<void> {
   const config = loadConfig(environment);
-  const log = createLogger({ level: config.LOG_LEVEL });
-  const app = createApp(config, { log });
+  const log = createLogger({ level: config.LOG_LEVEL, destination: output });
+  const app = createApp(config, { log, output });
   releasers.push('app', () => app.stop());
   onSignals({
     log,
+    output,
     timeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     stop: () => releasers.release(),
     toggleLogLevel: () => app.toggleDebugLog(),
   });
   const { port } = await app.start();
-  if (banner !== undefined) process.stdout.write(banner(port));
+  if (banner !== undefined) output.write(banner(port));
 }
 
 function explain(error: unknown): string {

@@ -1,8 +1,10 @@
+import type { LogOutput } from './lib/limits/log-output.ts';
 import type { Logger } from './lib/logger.ts';
 import { onNpmGone } from './lib/npm-gone.ts';
 
 export interface SignalOptions {
   readonly log: Logger;
+  readonly output: Pick<LogOutput, 'flush'>;
   /** Bound of a graceful stop, in milliseconds. */
   readonly timeoutMs: number;
   readonly stop: () => Promise<void>;
@@ -15,18 +17,22 @@ export interface SignalOptions {
  */
 const SAME_SIGNAL_MS = 1000;
 
+/** What a slow reader of the log gets before the process ends, in milliseconds. */
+export const FLUSH_MS = 1000;
+
 /**
  * SIGTERM, SIGINT, SIGHUP: stop and exit 0; a second one, or the bound: exit 1 at once. An
  * uncaught error is logged, then the same stop, exit 1. SIGUSR2 switches debug logging. SIGUSR1,
  * by which Node opens a debugger for whoever can reach the port, does nothing.
  */
-export function onSignals({ log, timeoutMs, stop, toggleLogLevel }: SignalOptions): void {
+export function onSignals(options: SignalOptions): void {
+  const { log, output, timeoutMs, stop, toggleLogLevel } = options;
   let stoppingSinceMs: number | undefined;
 
-  function exit(code: number, why: string): void {
+  function exit(code: number, why: string, error?: unknown): void {
     if (code === 0) log.info(why);
-    else log.error(why);
-    process.exit(code);
+    else log.fatal(error === undefined ? {} : { err: error }, why);
+    void output.flush(FLUSH_MS).then(() => process.exit(code));
   }
 
   function shutDown(code: number): void {
@@ -37,10 +43,7 @@ export function onSignals({ log, timeoutMs, stop, toggleLogLevel }: SignalOption
     ).unref();
     stop().then(
       () => exit(code, 'Stopped'),
-      (error: unknown) => {
-        log.error({ err: error }, 'Stopping failed');
-        exit(1, 'Stopped with errors');
-      },
+      (error: unknown) => exit(1, 'Stopped with errors', error),
     );
   }
 

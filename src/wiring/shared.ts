@@ -2,8 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Cache, createCache } from '../lib/cache.ts';
 import type { ExpressionLimits } from '../lib/expression/expression.ts';
 import { createHealth, type Health } from '../lib/health/health.ts';
+import type { LogOutput } from '../lib/limits/log-output.ts';
 import type { Logger } from '../lib/logger.ts';
-import { createMetricsRegistry, type Registry } from '../lib/metrics.ts';
+import { Counter, createMetricsRegistry, type Registry } from '../lib/metrics.ts';
 import type { Network } from '../lib/network/outgoing-agent.ts';
 import type { Releasers } from '../lib/releasers.ts';
 import type { Config } from '../settings/load-config.ts';
@@ -47,6 +48,21 @@ export function createShared(
     releasers,
     traces: new AsyncLocalStorage(),
   };
+}
+
+export function countDroppedLines(
+  registry: Registry,
+  output: Pick<LogOutput, 'droppedLines'>,
+): void {
+  const dropped: Counter = new Counter({
+    name: 'bridge_log_lines_dropped_total',
+    help: 'Lines of the log that were dropped because nobody read them in time',
+    registers: [registry],
+    collect() {
+      dropped.reset();
+      dropped.inc(output.droppedLines);
+    },
+  });
 }
 
 /** What is between this process and everybody whom it calls. */

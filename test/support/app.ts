@@ -46,7 +46,10 @@ export async function startApp(environment: Environment): Promise<TestApp> {
     GENESYS_RETRY_MAX_MS: '50',
     ...environment,
   });
-  const app = createApp(config, { log: createLogger({ level: config.LOG_LEVEL, destination }) });
+  const app = createApp(config, {
+    log: createLogger({ level: config.LOG_LEVEL, destination }),
+    output: { droppedLines: 0 },
+  });
   const stop = async () => {
     await app.stop();
     await rm(folder, { recursive: true, force: true });

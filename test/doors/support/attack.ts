@@ -50,6 +50,8 @@ export interface Attack {
   readonly forMs: number;
   /** Beyond the defaults: only what the attack is about, never a bound of the service. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** The attack is about who reads the log: it goes to a pipe, which a slow reader could hold up. */
+  readonly logsToPipe?: boolean;
   /** Goes on until the signal aborts. @returns what was tried and what came of it, for the table. */
   readonly run: (target: Target) => Promise<string>;
   /** Ends the service while the attack goes on, in place of the look at it afterwards. */
@@ -71,10 +73,11 @@ const SERVICE_NICENESS = -10;
 const KEY = 'ib_attacker';
 
 /** An attack that must do nothing: see `expect` below for what that means. */
-export function testAttack({ attack, forMs, settings, run, ends }: Attack): void {
+export function testAttack(options: Attack): void {
+  const { attack, forMs, run, ends } = options;
   test(`${attack} does nothing`, async ({ task }) => {
     const container = readContainer();
-    const { service, sandbox, prober } = await startScene(container.runtimeFlags, settings);
+    const { service, sandbox, prober } = await startScene(container.runtimeFlags, options);
     const look = createWatch(sandbox, prober);
     // Until it flows evenly.
     await sleep(WARM_UP_MS);
@@ -118,7 +121,7 @@ export function testAttack({ attack, forMs, settings, run, ends }: Attack): void
 
 async function startScene(
   runtimeFlags: readonly string[],
-  settings: Readonly<Record<string, string>> = {},
+  { settings, logsToPipe = false }: Attack,
 ): Promise<{ service: ServiceProcess; sandbox: SandboxProcess; prober: ChildProcess }> {
   const sandbox = await startSandboxProcess({
     SANDBOX_RATE: '0',
@@ -137,7 +140,12 @@ async function startScene(
       ...sandbox.environment,
       ...settings,
     },
-    { main: 'dist/main.js', nodeArguments: runtimeFlags, waitFor: '/readyz', logsToFile: true },
+    {
+      main: 'dist/main.js',
+      nodeArguments: runtimeFlags,
+      waitFor: '/readyz',
+      logsToFile: !logsToPipe,
+    },
   );
   onTestFinished(() => void service.stop('SIGKILL'));
   await sandbox.control.post('/traffic', { perSecond: EVENTS_PER_SECOND });

@@ -1,0 +1,137 @@
+// Nobody reads the log, or nobody is there any more: the service goes on, and ends in time; who
+// reads late sees what there was room for, and why it ended.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { until } from './support/app.ts';
+import {
+  type SandboxProcess,
+  type ServiceProcess,
+  startProcess,
+  startSandboxProcess,
+} from './support/processes.ts';
+
+let sandbox: SandboxProcess;
+beforeAll(async () => {
+  sandbox = await startSandboxProcess({ SANDBOX_RATE: '20' });
+});
+afterAll(() => sandbox.stop());
+
+async function startService(settings: Record<string, string> = {}): Promise<ServiceProcess> {
+  const service = await startProcess(
+    {
+      ...sandbox.environment,
+      WORKER_ENABLED: 'false',
+      HTTP_RATE_LIMIT_PER_MINUTE: '0',
+      ...settings,
+    },
+    { waitFor: '/readyz' },
+  );
+  onTestFinished(async () => void (await service.stop('SIGKILL')));
+  return service;
+}
+
+/** A line of the log for each request: more than a pipe takes. */
+async function talk(url: string, requests = 1500): Promise<void> {
+  for (let i = 0; i < requests; i += 100) {
+    await Promise.all(
+      Array.from({ length: 100 }, async (_, n) => {
+        const headers = { 'x-request-id': `request-${i + n}`.padEnd(128, '-') };
+        await (await fetch(`${url}/map`, { method: 'POST', headers })).text();
+      }),
+    );
+  }
+}
+
+const requestsIn = ({ log }: ServiceProcess) =>
+  new Set(log.map(({ requestId }) => String(requestId)).filter((id) => id.startsWith('request-')))
+    .size;
+
+test('while nobody reads it answers; who reads again sees everything', async () => {
+  const service = await startService();
+  service.child.stdout?.pause();
+  await talk(service.url);
+  expect(requestsIn(service)).toBeLessThan(1500);
+  const metrics = await (await fetch(`${service.url}/metrics`)).text();
+  expect(metrics).toContain('bridge_log_lines_dropped_total 0\n');
+  service.child.stdout?.resume();
+  await until(() => requestsIn(service) === 1500, 'all lines');
+  const times = service.log.map(({ time }) => String(time));
+  expect(times).toEqual(times.toSorted());
+});
+
+test('a stop writes what waits, for whoever reads it now', async () => {
+  const service = await startService();
+  service.child.stdout?.pause();
+  await talk(service.url);
+  const closed = once(service.child.stdout ?? service.child, 'close');
+  const code = service.stop();
+  service.child.stdout?.resume();
+  expect(await code).toBe(0);
+  await closed;
+  expect(requestsIn(service)).toBe(1500);
+  expect(service.log.at(-1)).toMatchObject({ msg: 'Stopped' });
+});
+
+test('a stop waits for no reader who does not read', async () => {
+  // A stop that takes longer ends with 1.
+  const service = await startService({ SHUTDOWN_TIMEOUT_MS: '5000' });
+  service.child.stdout?.pause();
+  await talk(service.url);
+  expect(await service.stop()).toBe(0);
+});
+
+test('a reader that goes away is no reason to end, and the next one gets what waits for it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'unread-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'pipe');
+  execFileSync('mkfifo', [path]);
+  const openReader = () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const first = openReader();
+  const writer = openSync(path, 'w');
+  const child = spawn(process.execPath, ['src/main.ts'], {
+    env: {
+      PATH: process.env['PATH'],
+      ...sandbox.environment,
+      HOST: '127.0.0.1',
+      PORT: '0',
+      WORKER_ENABLED: 'false',
+      FINGERPRINT_PATH: ':memory:',
+    },
+    stdio: ['ignore', writer, 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  closeSync(writer);
+  const [, port] = await linesUntil(first, /"port":(\d+).*"Listening"/);
+  closeSync(first);
+
+  const url = `http://127.0.0.1:${port}`;
+  await talk(url, 100);
+  expect((await fetch(`${url}/livez`)).status).toBe(200);
+  const second = openReader();
+  onTestFinished(() => closeSync(second));
+  await linesUntil(second, /"droppedLines":\d+[^]*"requestId":"request-/);
+  child.kill('SIGTERM');
+  await linesUntil(second, /"Stopped"\}\n$/);
+});
+
+/** Reads until what came matches. */
+async function linesUntil(pipe: number, pattern: RegExp): Promise<RegExpExecArray> {
+  const buffer = Buffer.alloc(65_536);
+  let text = '';
+  let match: RegExpExecArray | null = null;
+  await until(() => {
+    try {
+      text += buffer.toString('utf8', 0, readSync(pipe, buffer));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    }
+    match = pattern.exec(text);
+    return match !== null;
+  }, String(pattern));
+  if (match === null) throw new Error('unreachable');
+  return match;
+}
