@@ -1,6 +1,8 @@
 /** First in, first out; what was taken out is not kept alive. Nothing in it is `undefined`. */
 export interface Fifo<T> {
   push(item: T): void;
+  /** Goes out first again. */
+  unshift(item: T): void;
   peek(): T | undefined;
   shift(): T | undefined;
   readonly size: number;
@@ -16,6 +18,14 @@ export function createFifo<T>(): Fifo<T> {
   return {
     push(item) {
       items.push(item);
+    },
+    unshift(item) {
+      if (head === 0) {
+        items.unshift(item);
+        return;
+      }
+      head -= 1;
+      items[head] = item;
     },
     peek: () => items[head],
     shift() {

@@ -49,6 +49,23 @@ export function fullJitterMs(
   return Math.floor(random() * Math.min(policy.capMs, bound));
 }
 
+/** Whoever was away is used again this soon after it is back, in milliseconds. */
+const PROBE_CAP_MS = 2000;
+
+/**
+ * How long to wait before the next look at a service that fails: full jitter, and two seconds at
+ * most where it may come back by itself. What only people can mend is looked at less often.
+ */
+export function probeDelayMs(
+  policy: Pick<RetryPolicy, 'baseMs' | 'capMs'>,
+  failedTries: number,
+  isPassing: boolean,
+  random: () => number = Math.random,
+): number {
+  const capMs = isPassing ? Math.min(policy.capMs, PROBE_CAP_MS) : policy.capMs;
+  return fullJitterMs({ ...policy, capMs }, failedTries, random);
+}
+
 const HTTP_DATE = /^[a-z]{3,9}, \d{2}[ -][a-z]{3}[ -](?:\d{2}|\d{4}) \d{2}:\d{2}:\d{2} GMT$/i;
 const ASCTIME_DATE = /^[a-z]{3} [a-z]{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/i;
 

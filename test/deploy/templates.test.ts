@@ -90,7 +90,7 @@ test('the role may do what the code does, and nothing else', () => {
   const needed = new Set<string>();
   for (const text of sourcesIn('src/aws')) {
     const client = /@aws-sdk\/(client-\w+)'/.exec(text)?.[1];
-    for (const [, command = ''] of text.matchAll(/new (\w+)Command\(/g)) {
+    for (const [, command = ''] of text.matchAll(/(?:new |command: )(\w+)Command\b/g)) {
       // SQS knows one permission for a call and its batch.
       needed.add(`${prefixes[client ?? '']}:${command.replace(/Batch$/, '')}`);
     }

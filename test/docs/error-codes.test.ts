@@ -69,6 +69,8 @@ const OTHER_WORDS = new Set(
     // OAuth, and secrets that the logger hides.
     'access_token refresh_token client_secret token_type expires_in error_description jwt_bearer',
     'client_credentials invalid_client invalid_grant invalid_scope unauthorized_client unsupported_grant_type',
+    // Signatures of AWS.
+    'aws4_request',
     // Metrics whose names stand in tables.
     'pipeline_bus_open pipeline_buffer_open pipeline_latency_seconds pipeline_buffer_take_seconds',
     'pipeline_holds_total pipeline_holds_given_back_total pipeline_buffer_unreadable_total',

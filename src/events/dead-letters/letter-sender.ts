@@ -3,7 +3,7 @@ import { abortable } from '../../lib/abortable.ts';
 import { type Availability, errorFacts } from '../../lib/health/availability.ts';
 import { readJson } from '../../lib/json/exact-json.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
+import { probeDelayMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { DeadLetter, DeadLetterQueue } from '../ports.ts';
@@ -129,7 +129,8 @@ export function createDeadLetterSender(options: DeadLetterSenderOptions): DeadLe
           dueMs = -Infinity;
           failures += 1;
           report(thrown, failures);
-          await sleep(fullJitterMs(retry, failures, random), signal);
+          const isPassing = thrown instanceof Error && isKind(thrown, 'retry');
+          await sleep(probeDelayMs(retry, failures, isPassing, random), signal);
         }
       }
     },

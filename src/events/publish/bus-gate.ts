@@ -1,6 +1,6 @@
 import { BridgeError, UpstreamError } from '../../errors.ts';
 import type { Availability } from '../../lib/health/availability.ts';
-import { fullJitterMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
+import { probeDelayMs, sleep as realSleep, type Sleep } from '../../lib/retry.ts';
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { Outlet } from '../ports.ts';
 
@@ -48,8 +48,6 @@ export interface BusGate {
 
 /** A shorter rest is no news. */
 const LONG_HOLD_MS = 5000;
-/** Others may be waiting behind those that were barred: two probes are not farther apart. */
-const SEEK_CAP_MS = 5000;
 
 export function createBusGate(options: BusGateOptions): BusGate {
   const { bus, availability, retry, checkMs = 10_000, probe, onOpen, onSeek } = options;
@@ -59,11 +57,13 @@ export function createBusGate(options: BusGateOptions): BusGate {
   // A good check is enough at the start; after a refusal a batch has to come through as well.
   let mustProve = false;
   let seeking = false;
+  let mayPass = false;
   let heldUntilMs = -Infinity;
 
   const holdMs = () => Math.max(0, heldUntilMs - now());
 
   function report(error: unknown): void {
+    mayPass = isPassing(error);
     availability.down(error, 'publishing pauses, every event is kept and no retries are used up');
   }
 
@@ -100,9 +100,9 @@ export function createBusGate(options: BusGateOptions): BusGate {
       for (;;) {
         if (open) await closed.wait(signal, checkMs);
         if (!open && (failures > 0 || mustProve)) {
-          const capMs = seeking ? Math.min(retry.capMs, SEEK_CAP_MS) : retry.capMs;
-          const backOff = { ...retry, capMs };
-          await sleep(fullJitterMs(backOff, Math.max(1, failures), random), signal);
+          // Others may be waiting behind those that were barred.
+          const soon = seeking || mayPass;
+          await sleep(probeDelayMs(retry, Math.max(1, failures), soon, random), signal);
           while (holdMs() > 0) await sleep(holdMs(), signal);
         }
         try {
@@ -120,9 +120,8 @@ export function createBusGate(options: BusGateOptions): BusGate {
           if (opening) onOpen();
         } catch (error) {
           signal.throwIfAborted();
-          const passing = error instanceof BridgeError && error.kind === 'retry';
           // While open, the calls that publish show best whether the bus is away.
-          if (open && passing) continue;
+          if (open && isPassing(error)) continue;
           failures += 1;
           if (error instanceof UpstreamError) noteRest(error.retryAfterMs ?? 0);
           if (open) close(error);
@@ -131,4 +130,8 @@ export function createBusGate(options: BusGateOptions): BusGate {
       }
     },
   };
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof BridgeError && error.kind === 'retry';
 }

@@ -7,7 +7,7 @@ import type { PipelineStats } from '../telemetry/pipeline-stats.ts';
 import type { BarredGroups } from './barred-groups.ts';
 import type { BusGate } from './bus-gate.ts';
 import { createBusHistory } from './bus-history.ts';
-import type { InFlightLimit } from './in-flight-limit.ts';
+import type { BusPace } from './bus-pace.ts';
 import type { PendingEvent } from './pending-event.ts';
 import type { PublishQueue } from './publish-queue.ts';
 import { type Judgement, judge, type Verdict } from './verdict.ts';
@@ -28,10 +28,10 @@ export interface Refusal<Entry = BusEntry> {
 export interface DeliveryOptions<Entry> {
   readonly bus: Pick<Outlet<Entry>, 'put'>;
   readonly gate: Pick<BusGate, 'open' | 'close' | 'hold'>;
-  readonly limit: InFlightLimit;
+  readonly pace: Pick<BusPace, 'accepted' | 'throttled'>;
   readonly barred: BarredGroups;
   /** Takes what is to be sent again. */
-  readonly queue: Pick<PublishQueue<Entry>, 'delay'>;
+  readonly queue: Pick<PublishQueue<Entry>, 'delay' | 'putBack'>;
   readonly retry: {
     /** Retries of an entry for errors of its own. */
     readonly maxRetries: number;
@@ -51,7 +51,7 @@ export interface DeliveryOptions<Entry> {
 export type Deliver<Entry> = (batch: readonly PendingEvent<Entry>[]) => Promise<boolean>;
 
 export function createDelivery<Entry>(options: DeliveryOptions<Entry>): Deliver<Entry> {
-  const { bus, gate, limit, queue, barred, retry, stats, random, signal } = options;
+  const { bus, gate, pace, queue, barred, retry, stats, random, signal } = options;
   const { onAccepted, onRefused, log } = options;
   const history = createBusHistory();
 
@@ -85,7 +85,7 @@ export function createDelivery<Entry>(options: DeliveryOptions<Entry>): Deliver<
     const accepted = batch.filter((_, index) => entries[index]?.to === 'accept');
     if (accepted.length > 0) {
       history.accepted();
-      limit.succeeded();
+      pace.accepted();
       barred.passed(accepted);
       onAccepted(accepted.map(({ event }) => event));
     }
@@ -95,8 +95,9 @@ export function createDelivery<Entry>(options: DeliveryOptions<Entry>): Deliver<
     for (const [index, { group }] of batch.entries()) {
       noteBarred(group, entries[index], startedMs);
     }
-    noteBus(judgement, only, startedMs);
+    noteBus(judgement, only);
     for (const [index, pending] of batch.entries()) settle(pending, entries[index]);
+    queue.putBack(batch.filter((_, index) => isThrottled(entries[index])));
     return failure === undefined;
   }
 
@@ -116,9 +117,8 @@ export function createDelivery<Entry>(options: DeliveryOptions<Entry>): Deliver<
   function noteBus(
     { entries, throttled, waitMs, failure }: Judgement,
     only: PendingEvent<Entry> | undefined,
-    startedMs: number,
   ): void {
-    if (throttled) limit.throttled(startedMs);
+    if (throttled) pace.throttled();
     if (failure === undefined) return;
     const isOutage = history.failed(only);
     const isBarred = entries !== 'split' && entries.some(isBarring);
@@ -142,16 +142,20 @@ export function createDelivery<Entry>(options: DeliveryOptions<Entry>): Deliver<
       onRefused({ event, entry, attempts, retries, code, message, cause });
     }
     if (verdict?.to !== 'repeat') return;
-    const { code, own, suspected, alone, failures } = verdict;
+    const { code, own, suspected, alone, failures, throttled } = verdict;
     if (own) pending.retries += 1;
     if (suspected) pending.callFailures += 1;
     pending.alone = alone;
     pending.lastFailedAtMs = performance.now();
     stats.retried(code);
-    queue.delay(pending, fullJitterMs(retry, failures, random));
+    if (throttled !== true) queue.delay(pending, fullJitterMs(retry, failures, random));
   }
 
   return deliver;
+}
+
+function isThrottled(verdict: Verdict | undefined): boolean {
+  return verdict?.to === 'repeat' && verdict.throttled === true;
 }
 
 function isBarring(verdict: Verdict): boolean {

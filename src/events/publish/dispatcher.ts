@@ -1,15 +1,17 @@
 import { createWakeup } from '../../lib/wakeup.ts';
 import type { BarredGroups } from './barred-groups.ts';
 import type { BusGate } from './bus-gate.ts';
+import type { BusPace } from './bus-pace.ts';
 import type { Deliver } from './delivery.ts';
-import type { InFlightLimit } from './in-flight-limit.ts';
 import type { PendingEvent } from './pending-event.ts';
 import type { PublishQueue } from './publish-queue.ts';
 
 export interface DispatcherOptions<Entry> {
   readonly queue: PublishQueue<Entry>;
   readonly gate: Pick<BusGate, 'open' | 'holdMs' | 'seeking'>;
-  readonly limit: Pick<InFlightLimit, 'value'>;
+  readonly pace: Pick<BusPace, 'waitMs' | 'started'>;
+  /** Calls at once. */
+  readonly maxInFlight: number;
   readonly deliver: Deliver<Entry>;
   readonly barred: Pick<BarredGroups, 'find'>;
   /** How long an event waits for others to fill its batch, in milliseconds. */
@@ -36,7 +38,7 @@ export interface Dispatcher {
 }
 
 export function createDispatcher<Entry>(options: DispatcherOptions<Entry>): Dispatcher {
-  const { queue, gate, limit, deliver, barred, lingerMs, onSent } = options;
+  const { queue, gate, pace, maxInFlight, deliver, barred, lingerMs, onSent } = options;
   const idle = createWakeup();
   let inFlight = 0;
   let paused = false;
@@ -45,7 +47,7 @@ export function createDispatcher<Entry>(options: DispatcherOptions<Entry>): Disp
   let timer: NodeJS.Timeout | undefined;
 
   const canSend = () =>
-    gate.open && !paused && queue.size > 0 && inFlight < limit.value && !stopped;
+    gate.open && !paused && queue.size > 0 && inFlight < maxInFlight && !stopped;
 
   function lingerLeftMs(): number {
     return queue.full || draining ? 0 : lingerMs - performance.now() + queue.oldestMs;
@@ -54,7 +56,7 @@ export function createDispatcher<Entry>(options: DispatcherOptions<Entry>): Disp
   function wake(): void {
     clearTimeout(timer);
     while (canSend()) {
-      const waitMs = Math.max(gate.holdMs, lingerLeftMs());
+      const waitMs = Math.max(gate.holdMs, pace.waitMs, lingerLeftMs());
       if (waitMs > 0) {
         timer = setTimeout(wake, waitMs);
         break;
@@ -67,6 +69,7 @@ export function createDispatcher<Entry>(options: DispatcherOptions<Entry>): Disp
 
   async function send(batch: readonly PendingEvent<Entry>[]): Promise<boolean> {
     inFlight += 1;
+    pace.started();
     try {
       return await deliver(batch);
     } finally {

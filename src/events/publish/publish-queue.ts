@@ -14,6 +14,8 @@ export interface PublishQueueOptions {
  */
 export interface PublishQueue<Entry> {
   add(event: PendingEvent<Entry>): void;
+  /** They go first again, in their order. */
+  putBack(events: readonly PendingEvent<Entry>[]): void;
   /** The event comes back after `delayMs`, together with those of the same moment. */
   delay(event: PendingEvent<Entry>, delayMs: number): void;
   /** `first`: which go before the others; default `repeated`. */
@@ -88,6 +90,12 @@ export function createPublishQueue<Entry>(options: PublishQueueOptions): Publish
     add(event) {
       fresh.push(event);
       bytes += event.entryBytes;
+    },
+    putBack(events) {
+      for (const event of events.toReversed()) {
+        again.unshift(event);
+        bytes += event.entryBytes;
+      }
     },
     delay(event, delayMs) {
       delayed += 1;

@@ -6,9 +6,9 @@ import type { BusEntry, Outlet } from '../ports.ts';
 import type { TakenEvent } from '../taken-event.ts';
 import { createBarredGroups } from './barred-groups.ts';
 import { createBusGate } from './bus-gate.ts';
+import { createBusPace } from './bus-pace.ts';
 import { createDelivery, type DeliveryOptions } from './delivery.ts';
 import { createDispatcher } from './dispatcher.ts';
-import { createInFlightLimit } from './in-flight-limit.ts';
 import { createPendingEvent } from './pending-event.ts';
 import { createPublishQueue } from './publish-queue.ts';
 
@@ -32,7 +32,8 @@ export interface PublisherOptions<Entry = BusEntry>
 /**
  * Publishes in full batches with a bounded number of calls in flight. What becomes of a failure:
  * an entry's own passing error is retried and then refused; a refused batch is split until the
- * guilty entry is alone; throttling, time-outs and failing calls use up no retries; an outage or a
+ * guilty entry is alone; what is throttled goes first again, at one pace for all calls; throttling,
+ * time-outs and failing calls use up no retries; an outage or a
  * systemic error closes the gate, and everything waits. Where the bus bars single sources or types of
  * event, the others go on, and what is barred is retried and then refused. A `Retry-After` is for the bus, not for the
  * events of that call: no call starts before.
@@ -46,6 +47,8 @@ export interface Publisher<Entry = BusEntry> {
   whenRoom(signal: AbortSignal): Promise<void>;
   readonly inFlight: number;
   readonly inFlightLimit: number;
+  /** Of calls; `undefined` while the bus has not throttled any. */
+  readonly callsPerSecond: number | undefined;
   readonly waiting: number;
   readonly delayed: number;
   readonly open: boolean;
@@ -67,7 +70,7 @@ export function createPublisher<Entry = BusEntry>(
 ): Publisher<Entry> {
   const { bus, lingerMs, maxInFlight, retry, onRefused, random } = options;
   const aborted = new AbortController();
-  const limit = createInFlightLimit(maxInFlight);
+  const pace = createBusPace();
   const barred = createBarredGroups();
   const roomWakeup = createWakeup();
   const queue = createPublishQueue<Entry>({
@@ -90,8 +93,9 @@ export function createPublisher<Entry = BusEntry>(
   const dispatcher = createDispatcher({
     queue,
     gate,
-    limit,
-    deliver: createDelivery({ ...options, gate, limit, queue, barred, signal: aborted.signal }),
+    pace,
+    maxInFlight,
+    deliver: createDelivery({ ...options, gate, pace, queue, barred, signal: aborted.signal }),
     barred,
     lingerMs,
     onSent() {
@@ -130,8 +134,9 @@ export function createPublisher<Entry = BusEntry>(
     get inFlight() {
       return dispatcher.inFlight;
     },
-    get inFlightLimit() {
-      return limit.value;
+    inFlightLimit: maxInFlight,
+    get callsPerSecond() {
+      return Number.isFinite(pace.callsPerSecond) ? Math.round(pace.callsPerSecond) : undefined;
     },
     get waiting() {
       return queue.size;

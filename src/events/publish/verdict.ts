@@ -37,6 +37,8 @@ export type Verdict =
       readonly barred?: boolean | undefined;
       /** The failure is the entry's own and uses up a retry. */
       readonly own: boolean;
+      /** Goes first again: the bus would have taken it at a slower pace. */
+      readonly throttled?: boolean | undefined;
       /** The call's failure counts for the entry, which may be what makes calls fail. */
       readonly suspected: boolean;
       /** Has to go without company, so that its failures are its own. */
@@ -94,8 +96,9 @@ function judgeFailedCall(batch: readonly EntryFacts[], error: Error, bus: BusFac
   // A systemic failure closes the gate: nothing is held against an event.
   const counts = bus.open && kind !== 'systemic';
   const entries = batch.map((entry) => {
-    const own = batch.length === 1 && !throttled && bus.open && isToBlame(entry, bus);
-    const alone = throttled || !counts ? entry.alone : isSuspect(entry);
+    if (throttled) return repeatThrottled(entry, failure, bus);
+    const own = batch.length === 1 && bus.open && isToBlame(entry, bus);
+    const alone = counts ? isSuspect(entry) : entry.alone;
     return repeat(entry, failure, bus, { own, suspected: counts && !own, alone });
   });
   return { entries, throttled, waitMs: upstream?.retryAfterMs, failure };
@@ -125,9 +128,12 @@ function judgeOutcomes(
       return repeat(entry, outcome, bus, how);
     }
     if (waits?.kind !== 'systemic') waits = outcome;
-    if (outcome.throttled) throttled = true;
-    const own = mayBeOwn && kind === 'retry' && !outcome.throttled;
-    const alone = outcome.throttled || !bus.open ? entry.alone : isSuspect(entry);
+    if (outcome.throttled) {
+      throttled = true;
+      return repeatThrottled(entry, outcome, bus);
+    }
+    const own = mayBeOwn && kind === 'retry';
+    const alone = bus.open ? isSuspect(entry) : entry.alone;
     return repeat(entry, outcome, bus, { own, suspected: bus.open && !own, alone, barred });
   });
   const failure =
@@ -148,6 +154,7 @@ function repeat(
     readonly suspected: boolean;
     readonly alone: boolean;
     readonly barred?: boolean;
+    readonly throttled?: boolean;
   },
 ): Verdict {
   if (how.own && entry.retries >= bus.maxRetries) {
@@ -157,6 +164,16 @@ function repeat(
   const callFailures = entry.callFailures + (how.suspected ? 1 : 0);
   const failures = bus.open ? Math.max(1, retries, callFailures) : 1;
   return { to: 'repeat', code, ...how, failures };
+}
+
+/** Throttling is nobody's fault and says nothing about an entry. */
+function repeatThrottled(
+  entry: EntryFacts,
+  refusal: Pick<Refused, 'code' | 'message'>,
+  bus: BusFacts,
+): Verdict {
+  const how = { own: false, suspected: false, alone: entry.alone, throttled: true };
+  return repeat(entry, refusal, bus, how);
 }
 
 /** It was alone, and since it failed before others came through. */

@@ -22,7 +22,8 @@ export interface BufferWorker {
   status(): Readonly<Record<string, unknown>>;
 }
 
-const BACK_OFF = { baseMs: 1000, capMs: 30_000 };
+/** Of looks at the buffer and the queues while they fail: used again soon after they are back. */
+const BACK_OFF = { baseMs: 1000, capMs: 2000 };
 /** Of a stop's time, what giving back the rest gets, in milliseconds. */
 const GIVE_BACK_MS = 3000;
 
@@ -99,6 +100,7 @@ export function createBufferWorker(options: BufferWorkerOptions): BufferWorker {
         open: publisher.open,
         inFlight: publisher.inFlight,
         inFlightLimit: publisher.inFlightLimit,
+        callsPerSecond: publisher.callsPerSecond,
         waiting: publisher.waiting,
         delayed: publisher.delayed,
       },

@@ -113,8 +113,13 @@ export function registerOutletMetrics(
   gauge(`pipeline_${name}_in_flight`, `Calls to ${there} under way`, () => publisher.inFlight);
   gauge(
     `pipeline_${name}_in_flight_limit`,
-    `Calls to ${there} that may be under way at present`,
+    `Calls to ${there} that may be under way`,
     () => publisher.inFlightLimit,
+  );
+  gauge(
+    `pipeline_${name}_calls_per_second_limit`,
+    `Pace of calls to ${there} since it throttled one; without that +Inf`,
+    () => publisher.callsPerSecond ?? Infinity,
   );
   gauge(`pipeline_${name}_waiting`, `Events ready for ${there}`, () => publisher.waiting);
   gauge(`pipeline_${name}_delayed`, 'Events that wait for their next try', () => publisher.delayed);

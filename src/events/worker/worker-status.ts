@@ -26,6 +26,7 @@ export function describeWorker(state: string, parts: DescribedWorker): WorkerSta
         open: publisher.open,
         inFlight: publisher.inFlight,
         inFlightLimit: publisher.inFlightLimit,
+        callsPerSecond: publisher.callsPerSecond,
         waiting: publisher.waiting,
         delayed: publisher.delayed,
         averageBatch: busCalls === 0 ? 0 : busEntries / busCalls,

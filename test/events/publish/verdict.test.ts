@@ -105,10 +105,10 @@ const OUTCOMES: readonly Case[] = [
     entries: [ACCEPT, refuse('retries')],
   },
   {
-    name: 'throttling is nobody’s fault, and counts for the back-off',
+    name: 'throttling is nobody’s fault and uses up nothing',
     batch: [{}, { retries: 2, callFailures: 3 }],
     answer: [ACCEPTED, throttled],
-    entries: [ACCEPT, again({ suspected: true, failures: 4 })],
+    entries: [ACCEPT, again({ throttled: true, failures: 3 })],
     throttled: true,
   },
   {
@@ -206,7 +206,7 @@ const FAILED_CALLS: readonly Case[] = [
     name: 'throttled calls make nobody suspicious',
     batch: [{ callFailures: 3 }],
     answer: slow,
-    entries: [again({ suspected: true, failures: 4 })],
+    entries: [again({ throttled: true, failures: 3 })],
     throttled: true,
     kind: 'retry',
   },
