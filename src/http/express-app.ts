@@ -15,6 +15,7 @@ import { turnAwayUnderOverload } from './limits/overload.ts';
 import { addressKey, createCallerLimit } from './limits/rate-limit.ts';
 import { Problem } from './problem.ts';
 import { problemOf, writeProblem } from './problem-of-error.ts';
+import { requireClearTarget } from './request-target.ts';
 import { ROLES, type Role, type Route } from './route.ts';
 import { createRouteHandler } from './route-handler.ts';
 import type { HttpMetrics } from './telemetry/http-metrics.ts';
@@ -63,7 +64,7 @@ export function createApplication(options: ApplicationOptions): Express {
       strictTransportSecurity: false,
     }),
   );
-  app.use(requireHost, refuseForeign(options));
+  app.use(requireClearTarget, refuseForeign(options));
 
   const callerLimit = createCallerLimit({
     perMinute: limits.perMinute,
@@ -144,13 +145,6 @@ export function failExchange(
   const { requestId } = exchanges.of(request);
   writeProblem(response, problem, { instance: pathOf(request), requestId });
 }
-
-const requireHost: RequestHandler = (request, _response, next) => {
-  if (request.headers.host === undefined && request.httpVersion === '1.1') {
-    throw new Problem(400, 'malformed_request', 'The Host header is missing.');
-  }
-  next();
-};
 
 /** Answers OPTIONS, and any method that the path does not have. */
 function refuseMethod(routes: readonly Route[]): RequestHandler {

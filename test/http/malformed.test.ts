@@ -17,7 +17,17 @@ test.each([
   ['TLS on a plain port', Buffer.from('16030100a5010000a10303', 'hex'), 400, 'malformed_request'],
   ['a bad version', 'GET / HTTP/9.9\r\n\r\n', 400, 'malformed_request'],
   ['a header without a name', 'GET / HTTP/1.1\r\n: x\r\n\r\n', 400, 'malformed_request'],
-  ['no Host', 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'malformed_request'],
+  ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400, 'malformed_request'],
+  ['two hosts', 'GET /livez HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n', 400, 'malformed_request'],
+  [
+    'two different hosts by the older version',
+    'GET /livez HTTP/1.0\r\nhOST: x\r\nA: b\r\nHost: y\r\n\r\n',
+    400,
+    'malformed_request',
+  ],
+  ['HTTP/0.9', 'GET /livez\r\n\r\n', 400, 'malformed_request'],
+  ['HTTP/0.9 by name', 'GET /livez HTTP/0.9\r\nHost: x\r\n\r\n', 400, 'malformed_request'],
+  ['HTTP/2', 'GET /livez HTTP/2.0\r\nHost: x\r\n\r\n', 400, 'malformed_request'],
   [
     'headers of 20 kB',
     `GET / HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(20_000)}\r\n\r\n`,
@@ -43,6 +53,37 @@ test.each([
   expect(raw).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
   const body = JSON.parse(raw.slice(raw.indexOf('\r\n\r\n') + 4)) as object;
   expect(body).toMatchObject({ status, code });
+});
+
+test.each([
+  'ftp://x/livez',
+  'file:///livez',
+  'javascript:alert(1)',
+  'x:80/livez',
+  'livez',
+  'http://y/livez',
+  'http:///livez',
+  'http://u:p@x/livez',
+  'https://x:80/livez',
+])('the target %s is refused and the connection closes', async (target) => {
+  const raw = await sendRaw(app.port, `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  expect(raw).toMatch(/^HTTP\/1.1 400 [^]*"code":"malformed_request"/);
+});
+
+test.each([
+  ['http://x/livez', 200],
+  ['HTTPS://X/version?', 200],
+  ['http://x/version?a=1', 400],
+  ['http://x?a=1', 400],
+  ['//y/livez', 404],
+  ['*', 404],
+])('the target %s is understood as its path: %i', async (target, status) => {
+  const raw = await sendRaw(
+    app.port,
+    `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+  );
+  expect(raw).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  expect(raw).not.toContain('malformed_request');
 });
 
 test('a caller that leaves in the middle of its body aborts nothing but its own request', async () => {
