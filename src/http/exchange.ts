@@ -5,10 +5,15 @@ import { Problem } from './problem.ts';
 import type { Role, Route } from './route.ts';
 import { continueTrace, type TraceContext } from './trace-context.ts';
 
+/** How a caller shows who it is. */
+export type Scheme = 'apiKey' | 'jwt';
+
 /** Who calls, once the credentials are checked. */
 export interface Caller {
   /** The key's name or the token's subject; absent when nobody is asked. */
   readonly name?: string;
+  /** A key and a token of the same name are two callers. */
+  readonly scheme?: Scheme;
   readonly roles: ReadonlySet<Role>;
 }
 

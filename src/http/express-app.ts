@@ -7,7 +7,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Authentication } from './auth/authentication.ts';
 import { createJsonBodyReader } from './body/json-body.ts';
 import { createSchemaChecks } from './body/schema-checks.ts';
-import type { Caller, Exchanges } from './exchange.ts';
+import type { Exchanges } from './exchange.ts';
 import { refuseForeign } from './foreign-requests.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import type { LoopMonitor } from './limits/loop-monitor.ts';
@@ -39,7 +39,7 @@ export interface ApplicationOptions {
 
 /**
  * The way of a request: identified and logged; not from a foreign page; probes answered; turned away under overload; then,
- * per route: who calls, how often, what (content type, query, body), the use case, its answer.
+ * per route: who calls, how often, whether they may, what (content type, query, body), the use case, its answer.
  */
 export function createApplication(options: ApplicationOptions): Express {
   const { routes, limits, exchanges, metrics } = options;
@@ -69,8 +69,8 @@ export function createApplication(options: ApplicationOptions): Express {
   const callerLimit = createCallerLimit({
     perMinute: limits.perMinute,
     keyOf(request) {
-      const name = exchanges.of(request).caller?.name;
-      return name === undefined ? addressKey(request.ip) : `caller:${name}`;
+      const { name, scheme } = exchanges.of(request).caller ?? {};
+      return name === undefined ? addressKey(request.ip) : `${scheme}:${name}`;
     },
   });
   const parts = {
@@ -92,14 +92,22 @@ export function createApplication(options: ApplicationOptions): Express {
       exchanges.of(request).route = route;
       next();
     };
-  const authorize =
+  const authenticate =
     (route: Route): RequestHandler =>
     async (request, _response, next) => {
       if (route.role !== 'public') {
         const caller = await options.authentication.authenticate(request, request.ip);
         exchanges.of(request).caller = caller;
+      }
+      next();
+    };
+  const authorize =
+    (route: Route): RequestHandler =>
+    (request, _response, next) => {
+      if (route.role !== 'public') {
         const allowed = [route.role, ...(route.otherRoles ?? [])];
-        if (!allowed.some((role) => caller.roles.has(role))) throw roleMissing(allowed, caller);
+        const roles = exchanges.of(request).caller?.roles ?? new Set();
+        if (!allowed.some((role) => roles.has(role))) throw roleMissing(allowed, roles);
       }
       next();
     };
@@ -114,7 +122,14 @@ export function createApplication(options: ApplicationOptions): Express {
     next();
   });
   for (const route of routes.filter(({ probe }) => probe !== true)) {
-    app[route.method](route.path, enter(route), authorize(route), callerLimit, handler(route));
+    app[route.method](
+      route.path,
+      enter(route),
+      authenticate(route),
+      callerLimit,
+      authorize(route),
+      handler(route),
+    );
   }
   for (const path of new Set(routes.map((route) => route.path))) {
     app.all(path, callerLimit, refuseMethod(routes.filter((route) => route.path === path)));
@@ -162,8 +177,8 @@ function refuseMethod(routes: readonly Route[]): RequestHandler {
   };
 }
 
-function roleMissing(allowed: readonly Role[], caller: Caller): Problem {
-  const has = [...caller.roles].join(', ') || 'none';
+function roleMissing(allowed: readonly Role[], roles: ReadonlySet<Role>): Problem {
+  const has = [...roles].join(', ') || 'none';
   const needs = allowed.map((role) => `"${role}"`).join(' or ');
   return new Problem(
     403,

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { ConfigError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { Counter, type Registry } from '../../lib/metrics.ts';
-import { type Caller, headerOf } from '../exchange.ts';
+import { type Caller, headerOf, type Scheme } from '../exchange.ts';
 import { addressKey, createHitCounter } from '../limits/rate-limit.ts';
 import { Problem } from '../problem.ts';
 import { ROLES } from '../route.ts';
@@ -29,8 +29,6 @@ export interface Authentication {
   authenticate(request: IncomingMessage, address: string | undefined): Promise<Caller>;
   stop(): Promise<void>;
 }
-
-export type Scheme = 'apiKey' | 'jwt';
 
 interface Credential {
   readonly scheme: Scheme;
@@ -93,7 +91,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   async function callerOfToken(token: string, address: string | undefined): Promise<Caller> {
     if (tokens === undefined) throw new Error('No tokens are taken');
     try {
-      return await tokens.verify(token);
+      return { ...(await tokens.verify(token)), scheme: 'jwt' };
     } catch (error) {
       if (error instanceof TokenRefused) {
         const { cause } = error;
@@ -123,7 +121,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       if (credential.scheme === 'jwt') return callerOfToken(credential.value, address);
       const caller = apiKeys?.find(credential.value);
       if (caller === undefined) throw refuse('unknown_key', 'The API key is not known.', address);
-      return caller;
+      return { ...caller, scheme: 'apiKey' };
     },
     stop: async () => tokens?.stop(),
   };

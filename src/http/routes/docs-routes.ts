@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { About } from '../about.ts';
-import type { Scheme } from '../auth/authentication.ts';
+import type { Scheme } from '../exchange.ts';
 import type { Call, Route } from '../route.ts';
 import { createStaticContent } from '../static-content.ts';
 import { createOpenApiDocument } from './openapi.ts';

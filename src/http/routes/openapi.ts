@@ -1,5 +1,5 @@
 import type { About } from '../about.ts';
-import type { Scheme } from '../auth/authentication.ts';
+import type { Scheme } from '../exchange.ts';
 import type { JsonSchema, Route } from '../route.ts';
 
 type Json = Record<string, unknown>;

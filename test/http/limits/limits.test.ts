@@ -1,7 +1,12 @@
 import { Worker } from 'node:worker_threads';
+import jwt from 'jsonwebtoken';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { digestOf } from '../../../src/http/auth/api-keys.ts';
+import { createAuthentication } from '../../../src/http/auth/authentication.ts';
 import { createHitCounter } from '../../../src/http/limits/rate-limit.ts';
 import type { Route } from '../../../src/http/route.ts';
+import { createLogger } from '../../../src/lib/logger.ts';
+import { createMetricsRegistry } from '../../../src/lib/metrics.ts';
 import { sleep } from '../../../src/lib/retry.ts';
 import { openRaw } from '../support/raw-http.ts';
 import { echoRoute, startTestServer } from '../support/test-server.ts';
@@ -218,6 +223,74 @@ describe('requests per minute', () => {
     // Another caller from the same address has a budget of its own, and probes have none.
     expect((await post('b')).status).toBe(200);
     expect((await fetch(`${app.url}/livez`)).status).toBe(200);
+  });
+
+  test('are used up by who lacks the role, too', async () => {
+    await using app = await startTestServer([echoRoute()], {
+      limits: { perMinute: 2 },
+      authentication: {
+        schemes: ['apiKey'],
+        authenticate: async () => ({ name: 'analyst', roles: new Set(['report']) }),
+      },
+    });
+    const codes: string[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      const answer = await fetch(`${app.url}/echo`, { method: 'POST' });
+      codes.push(((await answer.json()) as { code: string }).code);
+    }
+    expect(codes).toEqual(['role_missing', 'role_missing', 'rate_limited', 'rate_limited']);
+  });
+
+  test('are not shared by a key, a token and an address of one name', async () => {
+    const secret = 'a shared secret of more than 32 bytes';
+    const registry = createMetricsRegistry();
+    const digest = digestOf('ib_key').toString('hex');
+    await using app = await startTestServer([echoRoute()], {
+      limits: { perMinute: 1 },
+      registry,
+      authentication: createAuthentication({
+        mode: 'api-key,jwt',
+        apiKeys: `crm:map:${digest},127.0.0.1:map:${digestOf('ib_other').toString('hex')}`,
+        jwt: {
+          issuer: 'here',
+          audience: 'bridge',
+          algorithms: ['HS256'],
+          rolesClaim: 'roles',
+          key: { secret },
+        },
+        log: createLogger({ level: 'silent' }),
+        registry,
+      }),
+    });
+    const tokenOf = (subject: string) =>
+      jwt.sign({ roles: 'map' }, secret, {
+        issuer: 'here',
+        audience: 'bridge',
+        subject,
+        expiresIn: 60,
+      });
+    const callers: Record<string, string>[] = [
+      { 'x-api-key': 'ib_key' },
+      { 'x-api-key': 'ib_other' },
+      ...['crm', '127.0.0.1', 'apiKey:crm', 'address:127.0.0.1'].map((subject) => ({
+        authorization: `Bearer ${tokenOf(subject)}`,
+      })),
+    ];
+    const statuses = async () => {
+      const found: number[] = [];
+      for (const headers of callers) {
+        const answer = await fetch(`${app.url}/echo`, {
+          method: 'POST',
+          headers: { ...headers, 'content-type': 'application/json' },
+          body: '{"name":"x"}',
+        });
+        found.push(answer.status);
+      }
+      found.push((await fetch(`${app.url}/nothing`)).status);
+      return found;
+    };
+    expect(await statuses()).toEqual([...callers.map(() => 200), 404]);
+    expect(await statuses()).toEqual([...callers.map(() => 429), 429]);
   });
 
   test('count unknown paths too, by address', async () => {
