@@ -6,7 +6,7 @@ import { openAttributes } from './wiring/attributes.ts';
 import { openEvents } from './wiring/events.ts';
 import { checkCredentials, connectGenesys } from './wiring/genesys.ts';
 import { listenHost, logOpenDoors, openHttp } from './wiring/http.ts';
-import { CLOSE_SHARE, countDroppedLines, createShared } from './wiring/shared.ts';
+import { CLOSE_SHARE, countDroppedLines, createShared, keepFilesPrivate } from './wiring/shared.ts';
 
 export interface App {
   /** Listens first, so that probes answer; remote parts that are away are waited for. */
@@ -34,6 +34,7 @@ export function createApp(config: Config, { log, output }: AppOptions): App {
 
   return {
     async start() {
+      keepFilesPrivate(config, log);
       const { roles } = shared;
       const genesys = roles.has('api') || roles.has('reader') ? connectGenesys(shared) : undefined;
       const attributes =

@@ -23,6 +23,8 @@ const { FLUSH_MS, onSignals } = await import('./signals.ts');
 /** EX_CONFIG of sysexits.h: restarting will not help, somebody has to mend the settings. */
 const EXIT_BAD_CONFIGURATION = 78;
 
+// Whatever is written, by SQLite too, is for this user alone.
+process.umask(0o077);
 dotenv.config({ quiet: true });
 // Nobody may be there to read it, which is no reason to end.
 process.stderr.on('error', () => undefined);

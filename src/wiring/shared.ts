@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Cache, createCache } from '../lib/cache.ts';
 import type { ExpressionLimits } from '../lib/expression/expression.ts';
+import { keepPrivate } from '../lib/files/private-files.ts';
 import { createHealth, type Health } from '../lib/health/health.ts';
 import type { LogOutput } from '../lib/limits/log-output.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -63,6 +64,14 @@ export function countDroppedLines(
       dropped.inc(output.droppedLines);
     },
   });
+}
+
+/** Nobody else on this machine reads what is kept of events and records. */
+export function keepFilesPrivate(config: Config, log: Logger): void {
+  const open = [config.JOURNAL_PATH, config.FINGERPRINT_PATH].flatMap(keepPrivate);
+  if (open.length > 0) {
+    log.warn({ open }, 'Other users may read these files, or exchange what is in these folders');
+  }
 }
 
 /** What is between this process and everybody whom it calls. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -10,7 +10,8 @@ test('makes what is missing, and takes what is there', () => {
   try {
     makeFolder(join(root, 'a', 'b'));
     makeFolder(join(root, 'a', 'b'));
-    expect(existsSync(join(root, 'a', 'b'))).toBe(true);
+    for (const folder of ['a', 'a/b'])
+      expect(statSync(join(root, folder)).mode & 0o777).toBe(0o700);
   } finally {
     rmSync(root, { recursive: true });
   }
