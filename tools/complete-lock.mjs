@@ -1,6 +1,8 @@
 // Adds to package-lock.json the optional packages of other platforms that npm leaves out when the
 // registry it resolved against does not carry them; without these entries `npm ci` refuses the
-// file. Run it after adding or updating packages: node tools/complete-lock.mjs
+// file. Asks the registry for the checksums that are missing. Run it after adding or updating
+// packages: node tools/complete-lock.mjs
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const SYSTEMS = new Set([
@@ -28,7 +30,7 @@ const PROCESSORS = new Set([
   'x64',
 ]);
 
-/** @typedef {{ version?: string, dev?: boolean, optionalDependencies?: Record<string, string> }} Entry */
+/** @typedef {{ version?: string, integrity?: string, link?: boolean, dev?: boolean, optionalDependencies?: Record<string, string> }} Entry */
 const lock = /** @type {{ packages: Record<string, Entry> }} */ (
   JSON.parse(readFileSync('package-lock.json', 'utf8'))
 );
@@ -57,6 +59,14 @@ for (const [path, { dev, optionalDependencies = {} }] of Object.entries(lock.pac
     lock.packages[`node_modules/${name}`] = entry;
     added += 1;
   }
+}
+for (const [path, entry] of Object.entries(lock.packages)) {
+  if (path === '' || entry.link === true || entry.integrity !== undefined) continue;
+  const name = path.split('node_modules/').pop();
+  const asked = ['view', `${name}@${entry.version}`, 'dist.integrity'];
+  const integrity = execFileSync('npm', asked, { encoding: 'utf8' }).trim();
+  if (integrity === '') throw new Error(`The registry has no checksum of ${path}`);
+  entry.integrity = integrity;
 }
 const [root, ...others] = Object.entries(lock.packages);
 if (root !== undefined) {
