@@ -1,5 +1,7 @@
 # syntax=docker/dockerfile:1
-FROM node:24-slim AS build
+# A tag, which moves; docs/runbook.md, "Building the image", says how to pin it by digest.
+ARG NODE_IMAGE=node:24-slim
+FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # The image brings its own Node 24: no package's install script has to run.
@@ -18,7 +20,7 @@ RUN rm -rf node_modules \
  && find node_modules/swagger-ui-dist -type f ! -name package.json ! -name LICENSE ! -name NOTICE \
       ! -name swagger-ui.css ! -name swagger-ui-bundle.js -delete
 
-FROM node:24-slim
+FROM ${NODE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Interaction Bridge" \

@@ -260,6 +260,39 @@ test('ports, probes, volumes and times agree with the code and the image', () =>
   ]);
 });
 
+test('the network lets in callers and probes, and out what the service calls, and nothing else', () => {
+  const { spec } = only('NetworkPolicy');
+  expect(spec['policyTypes']).toEqual(['Ingress', 'Egress']);
+  expect(spec['podSelector']).toEqual(only('Deployment').spec['selector']);
+  const [container] = valuesOf(only('Deployment'), 'containers').flat() as Json[];
+  expect(stringsOf(spec['ingress'], 'port')).toEqual(stringsOf(container?.['ports'], 'name'));
+
+  const egress = spec['egress'] as { to?: unknown; ports: { protocol: string; port: number }[] }[];
+  const open = egress.map(({ to, ports }) => {
+    const where = to === undefined ? 'anywhere' : stringsOf(to, 'cidr').join(' ');
+    return `${where}: ${ports.map(({ protocol, port }) => `${protocol} ${port}`).join(', ')}`;
+  });
+  expect(open).toEqual([
+    'anywhere: UDP 53, TCP 53',
+    'anywhere: TCP 443',
+    // The addresses of the agent of EKS Pod Identity, which the SDK asks over plain HTTP.
+    '169.254.170.23/32 fd00:ec2::23/128: TCP 80',
+  ]);
+  // What the manifest sets is called at the port that is open.
+  const data = only('ConfigMap')['data'] as Record<string, string>;
+  const addresses = Object.values(data).filter((value) => /^\w+:\/\//.test(value));
+  expect(addresses.length).toBeGreaterThan(1);
+  for (const address of addresses) {
+    expect(new URL(address)).toMatchObject({ protocol: 'https:', port: '' });
+  }
+});
+
+test('all stages of the image are of one base, which a build can pin', () => {
+  const bases = firstGroups(dockerfile, /^FROM (\S+)/gm);
+  expect(new Set(bases)).toEqual(new Set(['${NODE_IMAGE}']));
+  expect(dockerfile.match(/^ARG NODE_IMAGE=(\S+)$/m)?.[1]).toBe('node:24-slim');
+});
+
 test('the image is tagged with the version of the package', () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   expect(dockerfile).toContain(`ARG VERSION=${version}\n`);
