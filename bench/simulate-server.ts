@@ -77,6 +77,7 @@ const server = createHttpServer({
     bodyBytes: 1_000_000,
     heldBodyBytes: 10_000_000,
     jsonDepth: 64,
+    jsonValues: 100_000,
     inFlight: 1000,
     loopDelayMs: 0,
     perMinute: 0,

@@ -77,10 +77,11 @@ export function createApplication(options: ApplicationOptions): Express {
     checks: createSchemaChecks(),
     bodies: createJsonBodyReader({
       maxBytes: limits.bodyBytes,
+      maxDepth: limits.jsonDepth,
+      maxValues: limits.jsonValues,
       timeoutMs: limits.bodyTimeoutMs,
       maxHeldBytes: limits.heldBodyBytes,
     }),
-    maxJsonDepth: limits.jsonDepth,
     turns: createTurns(),
     exchanges,
     rolesOfAnybody: new Set(options.authentication.schemes.length === 0 ? ROLES : []),

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Turns } from '../lib/limits/loop-turns.ts';
-import type { JsonBodyReader } from './body/json-body.ts';
-import { parseJsonBody } from './body/json-guard.ts';
+import type { JsonBody, JsonBodyReader } from './body/json-body.ts';
 import type { SchemaChecks } from './body/schema-checks.ts';
 import { type Exchanges, hasBody, headerOf } from './exchange.ts';
 import { Problem } from './problem.ts';
@@ -16,7 +15,6 @@ export function createRouteHandler(options: {
   route: Route;
   checks: SchemaChecks;
   bodies: JsonBodyReader;
-  maxJsonDepth: number;
   turns: Turns;
   exchanges: Exchanges;
   /** Of a caller who is not asked for credentials. */
@@ -24,10 +22,11 @@ export function createRouteHandler(options: {
 }): RequestHandler {
   const { route, bodies, exchanges } = options;
   const checkQuery = options.checks.query(route.query);
-  const checkBody = route.body === undefined ? undefined : options.checks.body(route.body);
-  const accepted = [...(checkBody === undefined ? [] : [JSON_TYPE]), ...(route.streams ?? [])];
+  const { streams = [] } = route;
+  const checkBody = route.body === undefined ? undefined : options.checks.body(route.body, streams);
+  const accepted = [...(checkBody === undefined ? [] : [JSON_TYPE]), ...streams];
 
-  /** The bytes of a JSON body, or the stream that the handler reads itself, or neither. */
+  /** A JSON body, or the stream that the handler reads itself, or neither. */
   async function receive(request: Request, response: Response): Promise<Received> {
     if (hasBody(request)) {
       if (accepted.length === 0) {
@@ -43,12 +42,13 @@ export function createRouteHandler(options: {
         }
         throw bodyMissing();
       }
-      const bytes = await bodies.read(request, response, () => askForBody(request, response));
-      if (bytes.length > 0) return { bytes };
+      const onWanted = () => askForBody(request, response);
+      const json = await bodies.read(request, response, { onWanted, streams });
+      if (json.bytes > 0) return { json };
     }
     if (checkBody === undefined || route.bodyOptional === true) {
       // A stream of no bytes is one as well: an empty file.
-      const isStream = route.streams?.includes(contentType(request)[0] ?? '') === true;
+      const isStream = streams.includes(contentType(request)[0] ?? '');
       return isStream ? { stream: request } : {};
     }
     throw bodyMissing();
@@ -67,12 +67,12 @@ export function createRouteHandler(options: {
     const { signal } = exchange.abort;
     const search = request.originalUrl.split('?').slice(1).join('?');
     const query = checkQuery(new URLSearchParams(search));
-    const { bytes, stream } = await receive(request, response);
+    const { json, stream } = await receive(request, response);
     // While it waited for its body, others may have come.
-    if (bytes !== undefined) await options.turns(signal);
+    if (json !== undefined) await options.turns(signal);
     signal.throwIfAborted();
-    const body = bytes === undefined ? undefined : parseJsonBody(bytes, options.maxJsonDepth);
-    if (bytes !== undefined) checkBody?.(body, bytes.length);
+    const body = json?.parse();
+    if (json !== undefined) checkBody?.(body, json.bytes);
     const answer = await route.handle({
       query,
       params: request.params as Record<string, string>,
@@ -102,7 +102,7 @@ async function hasBegun(request: Request, signal: AbortSignal): Promise<boolean>
 }
 
 interface Received {
-  readonly bytes?: Buffer;
+  readonly json?: JsonBody;
   readonly stream?: Request;
 }
 

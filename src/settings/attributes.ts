@@ -32,7 +32,7 @@ export const attributeSettings = {
       'Slower writes make the batches smaller, faster ones larger',
     ),
     MAP_MAX_RECORDS: integer(
-      50_000,
+      5000,
       [1, 1_000_000],
       'Records in one JSON request; NDJSON has no such limit',
     ),

@@ -1,19 +1,24 @@
-import { group, integer } from './kinds.ts';
+import { group, integer, unset } from './kinds.ts';
 
 /** What a caller may ask of the service. */
 export const limitSettings = group('Limits', {
   HTTP_BODY_LIMIT_BYTES: integer(
-    10_485_760,
+    2_097_152,
     [1024, 104_857_600],
-    'Largest JSON body; NDJSON imports have no such limit',
+    'Largest JSON body; NDJSON has no such limit',
   ),
   HTTP_MAX_HELD_BODY_BYTES: integer(
-    268_435_456,
+    unset,
     [1_048_576, 17_179_869_184],
-    'JSON bodies of all requests that are being read or worked on; more are answered 503',
+    "What JSON bodies that are being read or worked on may take of the memory, all requests together: their bytes, and 64 a value; more are answered 503. None = an eighth of the heap's limit",
   ),
   HTTP_LINE_LIMIT_BYTES: integer(1_048_576, [1024, 104_857_600], 'Longest line of an NDJSON body'),
   HTTP_MAX_JSON_DEPTH: integer(64, [4, 1000], 'Deepest nesting of a JSON body'),
+  HTTP_MAX_JSON_VALUES: integer(
+    100_000,
+    [1000, 10_000_000],
+    'Values of a JSON body: objects, lists, and all that is in them; NDJSON has no such limit',
+  ),
   HTTP_MAX_IN_FLIGHT: integer(
     2000,
     [1, 100_000],

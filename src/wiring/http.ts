@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { getHeapStatistics } from 'node:v8';
 import type { About } from '../http/about.ts';
 import { createAuthentication } from '../http/auth/authentication.ts';
 import type { JsonWebTokenOptions } from '../http/auth/json-web-tokens.ts';
@@ -32,8 +33,9 @@ export function openHttp(
     })),
     limits: {
       bodyBytes: config.HTTP_BODY_LIMIT_BYTES,
-      heldBodyBytes: config.HTTP_MAX_HELD_BODY_BYTES,
+      heldBodyBytes: config.HTTP_MAX_HELD_BODY_BYTES ?? heldBodyBytes(),
       jsonDepth: config.HTTP_MAX_JSON_DEPTH,
+      jsonValues: config.HTTP_MAX_JSON_VALUES,
       inFlight: config.HTTP_MAX_IN_FLIGHT,
       loopDelayMs: config.HTTP_MAX_LOOP_DELAY_MS,
       perMinute: config.HTTP_RATE_LIMIT_PER_MINUTE,
@@ -55,6 +57,14 @@ export function openHttp(
       },
     },
   });
+}
+
+/** What is made of a body takes about as much again; most of the heap is for events and imports. */
+const BODIES_SHARE = 1 / 8;
+
+/** @param heapBytes its limit, which `--max-old-space-size` or the memory of the container sets */
+export function heldBodyBytes(heapBytes = getHeapStatistics().heap_size_limit): number {
+  return Math.floor(heapBytes * BODIES_SHARE);
 }
 
 /** Where nobody is asked for credentials, only this machine is let in, unless somebody says else. */

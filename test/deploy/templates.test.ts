@@ -1,8 +1,12 @@
 // The deployment kit parses, and its names are those of the code.
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { BYTES_PER_VALUE } from '../../src/http/body/json-guard.ts';
 import { settings } from '../../src/settings/settings.ts';
+import { heldBodyBytes } from '../../src/wiring/http.ts';
+import { readContainer } from '../doors/support/container.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -291,6 +295,23 @@ test('all stages of the image are of one base, which a build can pin', () => {
   const bases = firstGroups(dockerfile, /^FROM (\S+)/gm);
   expect(new Set(bases)).toEqual(new Set(['${NODE_IMAGE}']));
   expect(dockerfile.match(/^ARG NODE_IMAGE=(\S+)$/m)?.[1]).toBe('node:24-slim');
+});
+
+test('heap, memory and the defaults of what is held at once fit together', () => {
+  const { memoryBytes, runtimeFlags } = readContainer();
+  const print = 'process.stdout.write(String(v8.getHeapStatistics().heap_size_limit))';
+  const heapBytes = Number(execFileSync(process.execPath, [...runtimeFlags, '-e', print]));
+  // Beside the heap are Node itself, buffers, the journal's pages, and a child for overrides.
+  expect(heapBytes).toBeGreaterThan(0.5 * memoryBytes);
+  expect(heapBytes).toBeLessThan(0.6 * memoryBytes);
+
+  const maxHeldBytes = heldBodyBytes(heapBytes);
+  const largestBytes =
+    settings.HTTP_BODY_LIMIT_BYTES.default +
+    BYTES_PER_VALUE * settings.HTTP_MAX_JSON_VALUES.default;
+  expect(maxHeldBytes).toBeGreaterThan(5 * largestBytes);
+  // As much again for what is made of them, beside 200 MiB of events at full speed.
+  expect(2 * maxHeldBytes + 200 * 1_048_576).toBeLessThan(heapBytes);
 });
 
 test('the image is tagged with the version of the package', () => {

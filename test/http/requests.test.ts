@@ -160,6 +160,8 @@ describe('a body that is wrong', () => {
     ['not UTF-8', new Uint8Array([34, 0xff, 34]), json, 400, 'invalid_utf8'],
     ['a cut UTF-8 character', new Uint8Array([34, 0xc3, 34]), json, 400, 'invalid_utf8'],
     ['too large', `{"name":"${'x'.repeat(10_000)}"}`, json, 413, 'body_too_large'],
+    ['of too many values', `{"any":[${'{},'.repeat(2000)}0]}`, json, 413, 'body_too_large'],
+    ['of so many and no JSON', ','.repeat(2001), json, 413, 'body_too_large'],
     ['too deep', `{"any":${deep(8)}}`, json, 400, 'json_too_deep'],
     ['far too deep', deep(4999), json, 400, 'json_too_deep'],
     ['unclosed and too deep', '['.repeat(9000), json, 400, 'json_too_deep'],

@@ -74,7 +74,7 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
       MAP_MAX_BATCH_BYTES: options.maxBatchBytes ?? 500_000,
       MAP_MAX_IN_FLIGHT: options.maxInFlight ?? 4,
       MAP_TARGET_LATENCY_MS: options.targetLatencyMs ?? 2000,
-      MAP_MAX_RECORDS: options.maxRecords ?? 50_000,
+      MAP_MAX_RECORDS: options.maxRecords ?? 5000,
       HTTP_LINE_LIMIT_BYTES: options.maxLineBytes ?? 2_000_000,
     },
     {
@@ -88,8 +88,9 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
     log,
     registry,
     limits: {
-      bodyBytes: 20_000_000,
-      heldBodyBytes: 100_000_000,
+      bodyBytes: 2_097_152,
+      jsonValues: 100_000,
+      heldBodyBytes: 50_000_000,
       bodyTimeoutMs: 10_000,
       inFlight: 1000,
     },

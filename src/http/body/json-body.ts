@@ -1,32 +1,52 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { callerGone, headerOf } from '../exchange.ts';
 import { Problem } from '../problem.ts';
+import { createHeldMemory, type HeldBody } from './held-memory.ts';
+import { type JsonBounds, parseJsonBody } from './json-guard.ts';
+import { tooLarge } from './too-large.ts';
 
-export interface JsonBodyLimits {
+export interface JsonBodyLimits extends JsonBounds {
   readonly maxBytes: number;
   /** Time for the whole body to arrive, in milliseconds. */
   readonly timeoutMs: number;
-  /** Bytes of all bodies that are held at once, by all requests together: each until its answer is out. */
+  /** What the bodies of all requests together may take of the memory: each until its answer is out. */
   readonly maxHeldBytes: number;
 }
 
+/** A body that has arrived. */
+export interface JsonBody {
+  readonly bytes: number;
+  /** Within the bounds, which are checked before anything is built. @throws Problem 400, 413 or 503 */
+  parse(): unknown;
+}
+
 /**
- * Reads JSON bodies, as bytes, within limits. Body-parser is not used because it reads a refused body to its
+ * Reads JSON bodies within limits. Body-parser is not used because it reads a refused body to its
  * end before it answers, for as long as the sender likes.
  */
 export interface JsonBodyReader {
   /**
    * @param response its end gives back what the body takes of `maxHeldBytes`
-   * @param onWanted called when the declared size is fine and the body may come
    * @throws Problem 408, 413, 499 or 503
    */
-  read(request: IncomingMessage, response: ServerResponse, onWanted: () => void): Promise<Buffer>;
+  read(request: IncomingMessage, response: ServerResponse, options: ReadOptions): Promise<JsonBody>;
+}
+
+export interface ReadOptions {
+  /** Called when the declared size is fine and the body may come. */
+  readonly onWanted: () => void;
+  /** Media types of the route whose bodies have no bounds, for who sends too much. */
+  readonly streams: readonly string[];
 }
 
 export function createJsonBodyReader(limits: JsonBodyLimits): JsonBodyReader {
-  let heldBytes = 0;
+  const memory = createHeldMemory(limits.maxHeldBytes);
 
-  function collect(request: IncomingMessage, response: ServerResponse): Promise<Buffer> {
+  function collect(
+    request: IncomingMessage,
+    held: HeldBody,
+    streams: readonly string[],
+  ): Promise<Buffer> {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -35,16 +55,16 @@ export function createJsonBodyReader(limits: JsonBodyLimits): JsonBodyReader {
 
     function onData(chunk: Buffer): void {
       bytes += chunk.length;
-      heldBytes += chunk.length;
-      if (bytes > limits.maxBytes) fail(tooLarge(limits.maxBytes));
-      else if (heldBytes > limits.maxHeldBytes) fail(overloaded());
-      else chunks.push(chunk);
+      try {
+        if (bytes > limits.maxBytes) throw tooManyBytes(streams);
+        held.take(chunk.length);
+        chunks.push(chunk);
+      } catch (error) {
+        fail(error as Problem);
+      }
     }
     function onEnd(): void {
       stopReading();
-      // What was made of the body lives for as long as the request is worked on.
-      if (response.destroyed) giveBack();
-      else response.once('close', giveBack);
       resolve(Buffer.concat(chunks, bytes));
     }
     function onGone(): void {
@@ -52,13 +72,9 @@ export function createJsonBodyReader(limits: JsonBodyLimits): JsonBodyReader {
     }
     function fail(problem: Problem): void {
       stopReading();
-      giveBack();
       // What is left of a refused body flows past unread; the server bounds for how long.
       request.resume();
       reject(problem);
-    }
-    function giveBack(): void {
-      heldBytes -= bytes;
     }
     function stopReading(): void {
       clearTimeout(timer);
@@ -67,31 +83,29 @@ export function createJsonBodyReader(limits: JsonBodyLimits): JsonBodyReader {
     return promise;
   }
 
+  function tooManyBytes(streams: readonly string[]): Problem {
+    const { maxBytes } = limits;
+    return tooLarge(`is larger than ${maxBytes} bytes`, { maxBytes }, streams);
+  }
+
   return {
-    async read(request, response, onWanted) {
+    async read(request, response, { onWanted, streams }) {
       const declared = Number(headerOf(request, 'content-length') ?? 0);
-      if (declared > limits.maxBytes) throw tooLarge(limits.maxBytes);
-      if (heldBytes + declared > limits.maxHeldBytes) throw overloaded();
+      if (declared > limits.maxBytes) throw tooManyBytes(streams);
+      const held = memory.open(response);
+      held.expect(declared);
       onWanted();
-      return collect(request, response);
+      const body = await collect(request, held, streams);
+      return {
+        bytes: body.length,
+        parse: () => parseJsonBody(body, { ...limits, streams, held }),
+      };
     },
   };
-}
-
-function tooLarge(maxBytes: number): Problem {
-  return new Problem(413, 'body_too_large', `The body is larger than ${maxBytes} bytes.`, {
-    members: { maxBytes },
-  });
 }
 
 function tooSlow(timeoutMs: number): Problem {
   return new Problem(408, 'body_timeout', `The body did not arrive within ${timeoutMs} ms.`, {
     headers: { connection: 'close' },
-  });
-}
-
-function overloaded(): Problem {
-  return new Problem(503, 'overloaded', 'Too many large bodies at once; try again shortly.', {
-    headers: { 'retry-after': '1' },
   });
 }

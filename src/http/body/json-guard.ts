@@ -1,36 +1,17 @@
 import { readJson } from '../../lib/json/exact-json.ts';
+import { measureJson } from '../../lib/json/json-bounds.ts';
 import { Problem } from '../problem.ts';
+import type { HeldBody } from './held-memory.ts';
+import { tooLarge } from './too-large.ts';
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-
-/**
- * The offset at which JSON text nests deeper than `maxDepth`, or -1. One pass over the bytes and
- * no allocation, so that hostile nesting never reaches anything recursive.
- */
-export function offsetTooDeep(json: Uint8Array, maxDepth: number): number {
-  let depth = 0;
-  let inString = false;
-  for (let offset = 0; offset < json.length; offset += 1) {
-    const byte = json[offset];
-    if (inString) {
-      if (byte === BACKSLASH) offset += 1;
-      else if (byte === QUOTE) inString = false;
-    } else if (byte === QUOTE) {
-      inString = true;
-    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
-      depth += 1;
-      if (depth > maxDepth) return offset;
-    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
-      depth -= 1;
-    }
-  }
-  return -1;
+export interface JsonBounds {
+  readonly maxDepth: number;
+  /** Objects, lists, and all that is in them. */
+  readonly maxValues: number;
 }
+
+/** What an object, a list or a member takes in memory; texts are about as long as in the body. */
+export const BYTES_PER_VALUE = 64;
 
 // As in secure-json-parse: the key, with any of its letters escaped.
 const PROTO_KEY =
@@ -41,16 +22,27 @@ export function hasProtoKey(json: string): boolean {
   return PROTO_KEY.test(json);
 }
 
-/** @throws Problem 400 that says what is wrong without quoting the text. */
-export function parseJsonBody(body: Buffer, maxDepth: number): unknown {
-  const tooDeepAt = offsetTooDeep(body, maxDepth);
-  if (tooDeepAt >= 0) {
+/**
+ * @param options.held takes what the values will need, before they are built
+ * @throws Problem 400 that says what is wrong without quoting the text, 413 or 503
+ */
+export function parseJsonBody(
+  body: Buffer,
+  options: JsonBounds & { readonly held: HeldBody; readonly streams: readonly string[] },
+): unknown {
+  const { maxDepth, maxValues, held, streams } = options;
+  const { values, tooDeepAt } = measureJson(body, maxDepth);
+  if (tooDeepAt !== undefined) {
     throw new Problem(
       400,
       'json_too_deep',
       `The body nests deeper than ${maxDepth} levels at byte ${tooDeepAt}.`,
     );
   }
+  if (values > maxValues) {
+    throw tooLarge(`has more than ${maxValues} values`, { maxValues }, streams);
+  }
+  held.take(values * BYTES_PER_VALUE);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(body);

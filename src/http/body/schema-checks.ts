@@ -4,6 +4,7 @@ import { cutText } from '../../lib/cut-text.ts';
 import { readInteger } from '../../lib/decimal.ts';
 import { Problem, type ProblemDetail } from '../problem.ts';
 import type { JsonSchema } from '../route.ts';
+import { tooLarge } from './too-large.ts';
 
 const addFormats = formats.default;
 
@@ -17,8 +18,11 @@ export interface SchemaChecks {
   query(
     schema: JsonSchema | undefined,
   ): (search: URLSearchParams) => Readonly<Record<string, unknown>>;
-  /** @returns a check that throws Problem 400. */
-  body(schema: JsonSchema): (value: unknown, bytes: number) => void;
+  /**
+   * @param streams media types of the route whose bodies have no bounds, for who sends too many
+   * @returns a check that throws Problem 400, or 413 for a list that is too long where there are such
+   */
+  body(schema: JsonSchema, streams: readonly string[]): (value: unknown, bytes: number) => void;
 }
 
 export function createSchemaChecks(): SchemaChecks {
@@ -35,7 +39,7 @@ export function createSchemaChecks(): SchemaChecks {
       const types = new Map(Object.entries(properties).map(([name, { type }]) => [name, type]));
       return (search) => checkQuery(search, types, validate);
     },
-    body(schema) {
+    body(schema, streams) {
       const validate = ofBody.compile(schema);
       let thorough: ValidateFunction | undefined;
       return (value, bytes) => {
@@ -46,6 +50,8 @@ export function createSchemaChecks(): SchemaChecks {
           thorough(value);
           errors = thorough.errors ?? errors;
         }
+        const tooLong = errors?.find(({ keyword }) => keyword === 'maxItems');
+        if (tooLong !== undefined && streams.length > 0) throw tooManyItems(tooLong, streams);
         throw invalid('invalid_body', 'body', (errors ?? []).map(bodyDetail));
       };
     },
@@ -84,6 +90,11 @@ function typed(text: string, type: unknown): unknown {
   if (type === 'integer') return readInteger(text) ?? text;
   if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
   return text;
+}
+
+function tooManyItems({ instancePath, params }: ErrorObject, streams: readonly string[]): Problem {
+  const { limit: maxItems } = params as { limit: number };
+  return tooLarge(`has more than ${maxItems} items at ${instancePath}`, { maxItems }, streams);
 }
 
 function invalid(code: string, part: string, errors: readonly ProblemDetail[]): Problem {

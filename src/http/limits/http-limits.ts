@@ -2,9 +2,11 @@
 export interface HttpLimits {
   /** Largest JSON body. */
   readonly bodyBytes: number;
-  /** Bytes of JSON bodies arriving at once, all requests together. */
+  /** What the JSON bodies of all requests together may take of the memory. */
   readonly heldBodyBytes: number;
   readonly jsonDepth: number;
+  /** Objects, lists, and all that is in them, in one JSON body. */
+  readonly jsonValues: number;
   /** Requests at once, those that wait for their turn included; probes do not count. */
   readonly inFlight: number;
   /** Mean delay of the event loop above which requests are turned away; 0 = never. */

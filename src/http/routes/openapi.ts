@@ -52,7 +52,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   401: 'Credentials are missing or not valid',
   403: 'The caller lacks the role of this route, or a page of another site sent the request',
   408: 'The body took too long to arrive',
-  413: 'The body is too large',
+  413: 'The JSON body is too large, or has too many values or items; where NDJSON is taken it has no such bound',
   415: 'Content-Type, charset or Content-Encoding is not accepted',
   421: 'The name in Host is none of this service',
   429: 'Too many requests, or too many failed attempts; see Retry-After',

@@ -6,7 +6,12 @@ interface Deployment {
   readonly spec: {
     readonly template: {
       readonly spec: {
-        readonly containers: readonly [{ readonly resources: { limits: { memory: string } } }];
+        readonly containers: readonly [
+          {
+            readonly env: readonly { readonly name: string; readonly value: string }[];
+            readonly resources: { limits: { memory: string } };
+          },
+        ];
       };
     };
   };
@@ -20,10 +25,12 @@ export function readContainer(): { memoryBytes: number; runtimeFlags: readonly s
     .find(({ kind }) => kind === 'Deployment');
   const [container] = deployment?.spec.template.spec.containers ?? [];
   const mebibytes = Number(/^(\d+)Mi$/.exec(container?.resources.limits.memory ?? '')?.[1]);
-  // Node takes half of what the cgroup of a container allows; there is none here.
-  const heap = `--max-old-space-size=${Math.floor(mebibytes / 2)}`;
+  const heap = container?.env.find(({ name }) => name === 'NODE_OPTIONS')?.value ?? '';
   const dockerfile = readFileSync('Dockerfile', 'utf8');
   const [, command = '[]'] = /^CMD (\[.*\])$/m.exec(dockerfile) ?? [];
   const [, ...flags] = JSON.parse(command) as string[];
-  return { memoryBytes: mebibytes * 1_048_576, runtimeFlags: [heap, ...flags.slice(0, -1)] };
+  return {
+    memoryBytes: mebibytes * 1_048_576,
+    runtimeFlags: [...heap.split(' '), ...flags.slice(0, -1)],
+  };
 }

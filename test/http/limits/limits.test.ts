@@ -166,7 +166,16 @@ describe('bodies held at once', () => {
     await expect.poll(async () => (await post()).status).toBe(200);
   });
 
-  test('count for as long as their requests are worked on', async () => {
+  test.each([
+    ['as bytes', { name: 'x'.repeat(900) }, { bodyBytes: 1000, heldBodyBytes: 1500 }],
+    // 5 kB of text would be 100 kB in memory.
+    [
+      'as values',
+      { name: 'x', any: Array.from({ length: 1500 }, () => ({})) },
+      { bodyBytes: 5000, heldBodyBytes: 150_000 },
+    ],
+    ['alone, also beyond the limit', { name: 'x'.repeat(900) }, { heldBodyBytes: 100 }],
+  ])('count for as long as their requests are worked on: %s', async (_how, content, limits) => {
     const gate = Promise.withResolvers<void>();
     let working = 0;
     const slow = echoRoute({
@@ -176,19 +185,19 @@ describe('bodies held at once', () => {
         return { status: 200, body: {} };
       },
     });
-    await using app = await startTestServer([slow], {
-      limits: { bodyBytes: 1000, heldBodyBytes: 1500 },
-    });
+    await using app = await startTestServer([slow], { limits });
     const post = () =>
       fetch(`${app.url}/echo`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ name: 'x'.repeat(900) }),
+        body: JSON.stringify(content),
       });
     const first = post();
     await expect.poll(() => working).toBe(1);
 
-    expect((await post()).status).toBe(503);
+    const refused = await post();
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await refused.json()).toMatchObject({ code: 'overloaded' });
     gate.resolve();
     expect((await first).status).toBe(200);
     await expect.poll(async () => (await post()).status).toBe(200);

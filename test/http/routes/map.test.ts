@@ -289,9 +289,15 @@ describe('POST /map refuses malformed requests', () => {
     expect((await app.post(tickets(1), '?orgId=acme-emea')).status).toBe(400);
   });
 
-  test('more records than allowed: 400', async () => {
+  test('more records than allowed, or larger than allowed: 413 that points to NDJSON', async () => {
     const app = await startMapApp({ maxRecords: 2 });
-    expect((await app.post(tickets(3))).status).toBe(400);
+    const more = await app.post(tickets(3));
+    expect(more).toMatchObject({ status: 413, body: { code: 'body_too_large', maxItems: 2 } });
+    expect(more.body['detail']).toMatch(/more than 2 items at \/records\..*application\/x-ndjson/);
+    const larger = await app.post([{ ticketId: 'x'.repeat(3_000_000) }]);
+    expect(larger).toMatchObject({ status: 413, body: { maxBytes: 2_097_152 } });
+    expect(larger.body['detail']).toMatch(/larger than 2097152 bytes\..*application\/x-ndjson/);
+    expect(app.writes()).toBe(0);
   });
 });
 

@@ -57,6 +57,7 @@ export async function startTestServer(
       bodyBytes: 10_000,
       heldBodyBytes: 1_000_000,
       jsonDepth: 8,
+      jsonValues: 2000,
       inFlight: 100,
       loopDelayMs: 0,
       perMinute: 0,

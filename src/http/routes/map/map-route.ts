@@ -39,6 +39,7 @@ export function mapRoute(options: {
     summary: 'Write CRM records to Genesys Cloud as custom interaction attributes',
     description:
       'Checks our permission, resolves the definitions of the organisation and its ancestors, maps and validates each record, writes in batches, and says what became of every record. ' +
+      `As JSON at most ${maxRecords} records. ` +
       'With `Content-Type: application/x-ndjson` and `?orgId=` one record per line, any number of them: the answer is a stream of JSON lines `{"progress"}`, `{"rejected"}`, `{"failed"}`, `{"superseded"}`, and `{"summary"}` last. ' +
       'Read the answer while you send, or afterwards: while nobody reads, lines are left out, and the summary names those records in `unlisted`, `[{fate, reason, records, ranges: [[first, last]…], exact}]`. Every record that is named nowhere is written or unchanged.',
     tag: 'Attributes',

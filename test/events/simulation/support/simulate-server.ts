@@ -51,6 +51,7 @@ export async function startSimulateServer(options: SimulateServerOptions = {}) {
     limits: {
       bodyBytes: options.bodyBytes ?? 1_000_000,
       heldBodyBytes: 20_000_000,
+      jsonValues: 100_000,
       jsonDepth: options.jsonDepth ?? 2000,
       bodyTimeoutMs: 20_000,
     },

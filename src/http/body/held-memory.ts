@@ -1,0 +1,51 @@
+import type { ServerResponse } from 'node:http';
+import { callerGone } from '../exchange.ts';
+import { Problem } from '../problem.ts';
+
+/** What the bodies of all requests together take of the memory, each until its answer is out. */
+export interface HeldMemory {
+  /**
+   * @param response its end gives everything back
+   * @throws Problem 499 when it has ended already
+   */
+  open(response: ServerResponse): HeldBody;
+}
+
+/** Alone a body always has room: it has a bound of its own. */
+export interface HeldBody {
+  /** @throws Problem 503 when others hold so much that there is no room for so many bytes */
+  expect(bytes: number): void;
+  /** As `expect`, and holds them from now on. */
+  take(bytes: number): void;
+}
+
+export function createHeldMemory(maxBytes: number): HeldMemory {
+  let heldBytes = 0;
+
+  return {
+    open(response) {
+      if (response.destroyed) throw callerGone();
+      let ownBytes = 0;
+      response.once('close', () => {
+        heldBytes -= ownBytes;
+      });
+      const expect = (bytes: number): void => {
+        if (heldBytes > ownBytes && heldBytes + bytes > maxBytes) throw overloaded();
+      };
+      return {
+        expect,
+        take(bytes) {
+          expect(bytes);
+          heldBytes += bytes;
+          ownBytes += bytes;
+        },
+      };
+    },
+  };
+}
+
+function overloaded(): Problem {
+  return new Problem(503, 'overloaded', 'Too many large bodies at once; try again shortly.', {
+    headers: { 'retry-after': '1' },
+  });
+}
