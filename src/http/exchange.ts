@@ -21,6 +21,8 @@ export interface Caller {
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** Node takes it from a request whose stream is destroyed, while timers and the log still ask for it. */
+  readonly socket: Socket;
   readonly requestId: string;
   readonly trace: TraceContext;
   readonly startedMs: number;
@@ -57,10 +59,12 @@ export function createExchanges(onOpen: (exchange: Exchange) => void): Exchanges
 
   return {
     open(request, response) {
+      const { socket } = request;
       const given = headerOf(request, 'x-request-id');
       const exchange: Exchange = {
         request,
         response,
+        socket,
         requestId: given !== undefined && REQUEST_ID.test(given) ? given : uuidV7(),
         trace: continueTrace(headerOf(request, 'traceparent')),
         startedMs: performance.now(),
@@ -72,11 +76,13 @@ export function createExchanges(onOpen: (exchange: Exchange) => void): Exchanges
       };
       all.add(exchange);
       byRequest.set(request, exchange);
-      const onSocket = bySocket.get(request.socket) ?? new Set();
-      bySocket.set(request.socket, onSocket.add(exchange));
+      const onSocket = bySocket.get(socket) ?? new Set();
+      bySocket.set(socket, onSocket.add(exchange));
       response.setHeader('x-request-id', exchange.requestId);
+      // Without a listener an error after the answer's end would end the process. The log has its own.
+      response.on('error', () => undefined);
       response.once('finish', () => {
-        if (!request.complete) linger(request);
+        if (!request.complete) linger(exchange);
       });
       response.once('close', () => {
         all.delete(exchange);
@@ -101,8 +107,7 @@ export function callerGone(): Problem {
 }
 
 /** Reads away what is still coming after a refusal, so that the caller can read the answer. */
-function linger(request: IncomingMessage): void {
-  const { socket } = request;
+function linger({ request, socket }: Exchange): void {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
   const done = () => clearTimeout(timer);
   request.once('end', done).once('close', done);

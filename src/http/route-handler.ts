@@ -3,6 +3,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Turns } from '../lib/limits/loop-turns.ts';
 import type { JsonBody, JsonBodyReader } from './body/json-body.ts';
 import type { SchemaChecks } from './body/schema-checks.ts';
+import { streamedBody } from './body/streamed-body.ts';
 import { type Exchanges, hasBody, headerOf } from './exchange.ts';
 import { Problem } from './problem.ts';
 import type { Answer, Role, Route } from './route.ts';
@@ -77,7 +78,7 @@ export function createRouteHandler(options: {
       query,
       params: request.params as Record<string, string>,
       body,
-      stream,
+      stream: stream && streamedBody(stream, options.turns, signal),
       request,
       response,
       signal,

@@ -63,7 +63,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       setTimeout(() => {
         if (!exchanges.all.has(exchange)) return;
         failExchange(exchanges, exchange.request, exchange.response, problem);
-        exchange.request.socket.destroySoon();
+        exchange.socket.destroySoon();
       }, ABORT_GRACE_MS).unref();
     },
   });

@@ -22,6 +22,7 @@ export interface MapAppOptions {
   readonly maxRecords?: number;
   readonly maxLineBytes?: number;
   readonly lingerMs?: number;
+  readonly bodyTimeoutMs?: number;
 }
 
 export interface Answered {
@@ -91,7 +92,7 @@ export async function startMapApp(options: MapAppOptions = {}): Promise<MapApp> 
       bodyBytes: 2_097_152,
       jsonValues: 100_000,
       heldBodyBytes: 50_000_000,
-      bodyTimeoutMs: 10_000,
+      bodyTimeoutMs: options.bodyTimeoutMs ?? 10_000,
       inFlight: 1000,
     },
   });

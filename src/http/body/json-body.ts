@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { JsonBounds } from '../../lib/json/json-bounds.ts';
 import { callerGone, headerOf } from '../exchange.ts';
 import { Problem } from '../problem.ts';
 import { createHeldMemory, type HeldBody } from './held-memory.ts';
-import { type JsonBounds, parseJsonBody } from './json-guard.ts';
+import { parseJsonBody } from './json-guard.ts';
 import { tooLarge } from './too-large.ts';
 
 export interface JsonBodyLimits extends JsonBounds {

@@ -1,14 +1,8 @@
 import { readJson } from '../../lib/json/exact-json.ts';
-import { measureJson } from '../../lib/json/json-bounds.ts';
+import { type JsonBounds, measureJson } from '../../lib/json/json-bounds.ts';
 import { Problem } from '../problem.ts';
 import type { HeldBody } from './held-memory.ts';
 import { tooLarge } from './too-large.ts';
-
-export interface JsonBounds {
-  readonly maxDepth: number;
-  /** Objects, lists, and all that is in them. */
-  readonly maxValues: number;
-}
 
 /** What an object, a list or a member takes in memory; texts are about as long as in the body. */
 export const BYTES_PER_VALUE = 64;
@@ -31,15 +25,15 @@ export function parseJsonBody(
   options: JsonBounds & { readonly held: HeldBody; readonly streams: readonly string[] },
 ): unknown {
   const { maxDepth, maxValues, held, streams } = options;
-  const { values, tooDeepAt } = measureJson(body, maxDepth);
-  if (tooDeepAt !== undefined) {
+  const { values, breaks } = measureJson(body, options);
+  if (breaks?.bound === 'depth') {
     throw new Problem(
       400,
       'json_too_deep',
-      `The body nests deeper than ${maxDepth} levels at byte ${tooDeepAt}.`,
+      `The body nests deeper than ${maxDepth} levels at byte ${breaks.offset}.`,
     );
   }
-  if (values > maxValues) {
+  if (breaks !== undefined) {
     throw tooLarge(`has more than ${maxValues} values`, { maxValues }, streams);
   }
   held.take(values * BYTES_PER_VALUE);

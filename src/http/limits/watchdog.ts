@@ -63,8 +63,8 @@ export function createWatchdog(options: {
   }
 
   function senderIsSilent(watched: Watched, nowMs: number): boolean {
-    const { request, streaming } = watched.exchange;
-    const { bytesRead } = request.socket;
+    const { request, streaming, socket } = watched.exchange;
+    const { bytesRead } = socket;
     // A full buffer means that it is us who do not read.
     const weRead = request.readableLength < request.readableHighWaterMark;
     if (!streaming || request.complete || !weRead || bytesRead !== watched.bytesRead) {
@@ -95,7 +95,7 @@ export function createWatchdog(options: {
   return {
     watch(exchange) {
       const nowMs = performance.now();
-      const { bytesRead } = exchange.request.socket;
+      const { bytesRead } = exchange.socket;
       const watched: Watched = {
         exchange,
         bytesRead,

@@ -26,7 +26,7 @@ export function createRequestLog(options: {
       complete: response.writableFinished,
       durationMs: Math.round(performance.now() - exchange.startedMs),
       caller: exchange.caller?.name,
-      remoteAddress: request.socket.remoteAddress,
+      remoteAddress: exchange.socket.remoteAddress,
     };
   }
 

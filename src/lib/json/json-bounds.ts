@@ -7,19 +7,25 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 const SPACE = 0x20;
 
+export interface JsonBounds {
+  readonly maxDepth: number;
+  /** Objects, lists, and all that is in them. */
+  readonly maxValues: number;
+}
+
 /** What JSON text would be in memory. */
-export interface JsonSize {
-  /** Objects, lists, and all that is in them; exact when the text is JSON, up to `tooDeepAt`. */
+export interface JsonMeasure {
+  /** Exact when the text is JSON, as far as it was looked at. */
   readonly values: number;
-  /** The offset at which it nests deeper than allowed. */
-  readonly tooDeepAt: number | undefined;
+  /** The bound that it breaks first, and at which byte. */
+  readonly breaks?: { readonly bound: 'depth' | 'values'; readonly offset: number };
 }
 
 /**
  * One pass over the bytes and no allocation, so that neither hostile nesting reaches anything
  * recursive, nor millions of values are built to be refused.
  */
-export function measureJson(json: Uint8Array, maxDepth: number): JsonSize {
+export function measureJson(json: Uint8Array, { maxDepth, maxValues }: JsonBounds): JsonMeasure {
   let depth = 0;
   let values = 1;
   let inString = false;
@@ -38,14 +44,17 @@ export function measureJson(json: Uint8Array, maxDepth: number): JsonSize {
       hasJustOpened = false;
       continue;
     }
-    if (byte === COMMA || hasJustOpened) values += 1;
+    if (byte === COMMA || hasJustOpened) {
+      values += 1;
+      if (values > maxValues) return { values, breaks: { bound: 'values', offset } };
+    }
     hasJustOpened = byte === OPEN_OBJECT || byte === OPEN_ARRAY;
     if (hasJustOpened) {
       depth += 1;
-      if (depth > maxDepth) return { values, tooDeepAt: offset };
+      if (depth > maxDepth) return { values, breaks: { bound: 'depth', offset } };
     } else if (byte === QUOTE) {
       inString = true;
     }
   }
-  return { values, tooDeepAt: undefined };
+  return { values };
 }

@@ -172,3 +172,22 @@ test('a change of the log level holds for requests too', async () => {
   await post('/echo', '{"name":"x"}');
   await expect.poll(() => lines.filter((line) => line.includes('POST /echo 200')).length).toBe(1);
 });
+
+test('a request whose stream was destroyed is logged like any other', async () => {
+  const stopsReading = echoRoute({
+    streams: ['application/x-ndjson'],
+    async handle({ request }) {
+      // Leaving the loop destroys the request, and Node takes its connection away.
+      for await (const _chunk of request) break;
+      return { status: 200, body: { query: {} } };
+    },
+  });
+  await using app = await startTestServer([stopsReading]);
+  await fetch(`${app.url}/echo`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: '\n',
+  });
+  const ends = () => app.lines.filter(({ path }) => path === '/echo');
+  await expect.poll(ends).toMatchObject([{ status: 200, remoteAddress: '127.0.0.1' }]);
+});

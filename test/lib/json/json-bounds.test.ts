@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { measureJson } from '../../../src/lib/json/json-bounds.ts';
 
-const measure = (json: string, maxDepth = 1000) => measureJson(Buffer.from(json), maxDepth);
+const FREE = { maxDepth: Infinity, maxValues: Infinity };
+const measure = (json: string, bounds = {}) =>
+  measureJson(Buffer.from(json), { ...FREE, ...bounds });
 
 function depthOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
@@ -17,11 +19,17 @@ function valuesOf(value: unknown): number {
 test('the scan agrees with the parsed value about its depth and the number of its values', () => {
   const spaces = fc.constantFrom(undefined, 1, '\t');
   fc.assert(
-    fc.property(fc.json({ maxDepth: 6 }), fc.nat(7), spaces, (dense, maxDepth, space) => {
+    fc.property(fc.json({ maxDepth: 6 }), fc.nat(7), fc.nat(20), spaces, (dense, ...rest) => {
+      const [maxDepth, maxValues, space] = rest;
       const value = JSON.parse(dense) as unknown;
       for (const json of [dense, JSON.stringify(value, null, space)]) {
-        expect(measure(json).values).toBe(valuesOf(value));
-        expect(measure(json, maxDepth).tooDeepAt !== undefined).toBe(depthOf(value) > maxDepth);
+        expect(measure(json)).toEqual({ values: valuesOf(value) });
+        expect(measure(json, { maxDepth }).breaks?.bound === 'depth').toBe(
+          depthOf(value) > maxDepth,
+        );
+        expect(measure(json, { maxValues: maxValues + 1 }).breaks?.bound === 'values').toBe(
+          valuesOf(value) > maxValues + 1,
+        );
       }
     }),
   );
@@ -30,16 +38,17 @@ test('the scan agrees with the parsed value about its depth and the number of it
 test('brackets and commas within strings, also after escapes, do not count', () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom('[', '{', '"', '\\', ',', 'a') }), (text) => {
-      expect(measure(JSON.stringify(text), 0)).toEqual({ values: 1, tooDeepAt: undefined });
+      expect(measure(JSON.stringify(text), { maxDepth: 0 })).toEqual({ values: 1 });
     }),
   );
 });
 
-test('it tells where it became too deep, and no bytes make it fail', () => {
-  expect(measure('{"a":[[1]]}', 2).tooDeepAt).toBe(6);
+test('it tells where it broke a bound, and no bytes make it fail', () => {
+  expect(measure('{"a":[[1]]}', { maxDepth: 2 }).breaks).toEqual({ bound: 'depth', offset: 6 });
+  expect(measure('[0,[]]', { maxValues: 2 }).breaks).toEqual({ bound: 'values', offset: 2 });
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => {
-      expect(measureJson(bytes, 3).values).toBeLessThanOrEqual(1 + bytes.length);
+      expect(measureJson(bytes, FREE).values).toBeLessThanOrEqual(1 + bytes.length);
     }),
   );
 });

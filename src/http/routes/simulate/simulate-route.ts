@@ -4,6 +4,7 @@ import { createSimulationTally, type SimulationTally } from '../../../events/sim
 import { createJsonLinesParser, type JsonLine } from '../../../lib/json/json-lines.ts';
 import type { JsonObject } from '../../../lib/json-object.ts';
 import { Problem } from '../../problem.ts';
+import { describeError, problemOf } from '../../problem-of-error.ts';
 import type { Answer, Call, Route } from '../../route.ts';
 import { NDJSON, ndjson } from '../ndjson.ts';
 import {
@@ -67,7 +68,7 @@ export function simulateRoute(
 
   /** A line is an event or a list of events, as in the stream that the worker reads. */
   async function simulateLines(call: Call, stream: AsyncIterable<Uint8Array>): Promise<undefined> {
-    const { signal } = call;
+    const { signal, response } = call;
     const answer = ndjson(call);
     const parser = createJsonLinesParser({ maxLineBytes: options.maxLineBytes });
     const tally = createSimulationTally();
@@ -89,12 +90,19 @@ export function simulateRoute(
       }
     };
 
-    for await (const chunk of stream) {
-      for (const line of parser.push(chunk)) await simulateLine(line);
-      // A fast sender would keep everybody else waiting.
-      await nextTurn(signal);
+    try {
+      for await (const chunk of stream) {
+        for (const line of parser.push(chunk)) await simulateLine(line);
+      }
+      for (const line of parser.end(true)) await simulateLine(line);
+    } catch (error) {
+      // Before the first line it is an ordinary answer with its own status.
+      if (!response.headersSent || response.destroyed) throw error;
+      call.log.warn({ error: describeError(error) }, 'The simulation of lines was cut off');
+      const { code, message } = problemOf(error);
+      answer.end({ status: 'cut_off', error: message, code, ...reportOf(tally) });
+      return undefined;
     }
-    for (const line of parser.end(true)) await simulateLine(line);
     answer.end({ status: 'done', ...reportOf(tally) });
     return undefined;
   }
@@ -110,7 +118,7 @@ export function simulateRoute(
       'The trace says what each stage did, how long it took and how big the entry would be. ' +
       'An event that the filter leaves out is simulated successfully: its outcome is `skip`. ' +
       `One event or up to ${MAX_EVENTS} as JSON; any number as ${NDJSON}, one event or a list of events a line, ` +
-      'answered line by line with a summary at the end.',
+      'answered line by line with a summary at the end: its status is `done`, or `cut_off` with `error` and `code` where the rest was not simulated.',
     tag: 'Events',
     body: simulateBody,
     bodyOptional: true,

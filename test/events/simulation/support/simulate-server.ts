@@ -15,6 +15,7 @@ export interface SimulateServerOptions {
   readonly maxBytes?: number;
   readonly bodyBytes?: number;
   readonly jsonDepth?: number;
+  readonly bodyTimeoutMs?: number;
 }
 
 /** The real route over the real pipeline, wired as in the app, on a free port. */
@@ -53,7 +54,7 @@ export async function startSimulateServer(options: SimulateServerOptions = {}) {
       heldBodyBytes: 20_000_000,
       jsonValues: 100_000,
       jsonDepth: options.jsonDepth ?? 2000,
-      bodyTimeoutMs: 20_000,
+      bodyTimeoutMs: options.bodyTimeoutMs ?? 20_000,
     },
   });
   onTestFinished(async () => {
@@ -76,6 +77,7 @@ export async function startSimulateServer(options: SimulateServerOptions = {}) {
   return {
     ...files,
     url: `${server.url}/simulate`,
+    server,
     simulator,
     registry: shared.registry,
     pipeline,
