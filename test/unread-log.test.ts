@@ -6,6 +6,7 @@ import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { openRaw } from './http/support/raw-http.ts';
 import { until } from './support/app.ts';
 import {
   type SandboxProcess,
@@ -13,6 +14,9 @@ import {
   startProcess,
   startSandboxProcess,
 } from './support/processes.ts';
+
+/** Their lines are half a megabyte: more than a pipe or a socket takes. */
+const REQUESTS = 900;
 
 let sandbox: SandboxProcess;
 beforeAll(async () => {
@@ -34,8 +38,8 @@ async function startService(settings: Record<string, string> = {}): Promise<Serv
   return service;
 }
 
-/** A line of the log for each request: more than a pipe takes. */
-async function talk(url: string, requests = 1500): Promise<void> {
+/** A line of the log for each request. */
+async function talk(url: string, requests = REQUESTS): Promise<void> {
   for (let i = 0; i < requests; i += 100) {
     await Promise.all(
       Array.from({ length: 100 }, async (_, n) => {
@@ -54,11 +58,11 @@ test('while nobody reads it answers; who reads again sees everything', async () 
   const service = await startService();
   service.child.stdout?.pause();
   await talk(service.url);
-  expect(requestsIn(service)).toBeLessThan(1500);
+  expect(requestsIn(service)).toBeLessThan(REQUESTS);
   const metrics = await (await fetch(`${service.url}/metrics`)).text();
   expect(metrics).toContain('bridge_log_lines_dropped_total 0\n');
   service.child.stdout?.resume();
-  await until(() => requestsIn(service) === 1500, 'all lines');
+  await until(() => requestsIn(service) === REQUESTS, 'all lines');
   const times = service.log.map(({ time }) => String(time));
   expect(times).toEqual(times.toSorted());
 });
@@ -72,7 +76,7 @@ test('a stop writes what waits, for whoever reads it now', async () => {
   service.child.stdout?.resume();
   expect(await code).toBe(0);
   await closed;
-  expect(requestsIn(service)).toBe(1500);
+  expect(requestsIn(service)).toBe(REQUESTS);
   expect(service.log.at(-1)).toMatchObject({ msg: 'Stopped' });
 });
 
@@ -85,12 +89,49 @@ test('a stop waits for no reader who does not read', async () => {
 });
 
 test('a reader that goes away is no reason to end, and the next one gets what waits for it', async () => {
+  const { child, url, reader, openReader } = await startOnNamedPipe();
+  closeSync(reader);
+  await talk(url, 100);
+  expect((await fetch(`${url}/livez`)).status).toBe(200);
+  const second = openReader();
+  onTestFinished(() => closeSync(second));
+  await readUntil(second, /"droppedLines":\d+[^]*"requestId":"request-/);
+  child.kill('SIGTERM');
+  await readUntil(second, /"Stopped"\}\n$/);
+});
+
+test('why it ended is seen by a reader who is too slow for the rest', async () => {
+  const { child, url, reader } = await startOnNamedPipe();
+  onTestFinished(() => closeSync(reader));
+  await talk(url);
+  // It would wait for this one.
+  using caller = await openRaw(Number(new URL(url).port));
+  caller.socket.write(
+    'POST /map?orgId=acme HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/x-ndjson\r\n\r\n1\r\n\n\r\n',
+  );
+  const exit = once(child, 'exit');
+  const killing = setInterval(() => child.kill('SIGTERM'), 100);
+  let text = '';
+  const sipping = setInterval(() => {
+    text += read(reader, 4096);
+  }, 50);
+  const [code] = (await exit) as [number];
+  clearInterval(killing);
+  clearInterval(sipping);
+  for (let rest = read(reader, 65_536); rest !== ''; rest = read(reader, 65_536)) text += rest;
+  expect(code).toBe(1);
+  expect(text).toMatch(/"level":"fatal".*"Second SIGTERM: not waiting any longer"/);
+  expect(text).not.toContain(`request-${REQUESTS - 1}-`);
+});
+
+/** A service whose log goes to a pipe that others may open, too. */
+async function startOnNamedPipe() {
   const folder = mkdtempSync(join(tmpdir(), 'unread-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const path = join(folder, 'pipe');
   execFileSync('mkfifo', [path]);
   const openReader = () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  const first = openReader();
+  const reader = openReader();
   const writer = openSync(path, 'w');
   const child = spawn(process.execPath, ['src/main.ts'], {
     env: {
@@ -105,30 +146,27 @@ test('a reader that goes away is no reason to end, and the next one gets what wa
   });
   onTestFinished(() => void child.kill('SIGKILL'));
   closeSync(writer);
-  const [, port] = await linesUntil(first, /"port":(\d+).*"Listening"/);
-  closeSync(first);
+  const [, port] = await readUntil(reader, /"port":(\d+).*"Listening"/);
+  return { child, url: `http://127.0.0.1:${port}`, reader, openReader };
+}
 
-  const url = `http://127.0.0.1:${port}`;
-  await talk(url, 100);
-  expect((await fetch(`${url}/livez`)).status).toBe(200);
-  const second = openReader();
-  onTestFinished(() => closeSync(second));
-  await linesUntil(second, /"droppedLines":\d+[^]*"requestId":"request-/);
-  child.kill('SIGTERM');
-  await linesUntil(second, /"Stopped"\}\n$/);
-});
+/** What is there now, `bytes` of it at most. */
+function read(pipe: number, bytes: number): string {
+  const buffer = Buffer.alloc(bytes);
+  try {
+    return buffer.toString('latin1', 0, readSync(pipe, buffer));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    return '';
+  }
+}
 
 /** Reads until what came matches. */
-async function linesUntil(pipe: number, pattern: RegExp): Promise<RegExpExecArray> {
-  const buffer = Buffer.alloc(65_536);
+async function readUntil(pipe: number, pattern: RegExp): Promise<RegExpExecArray> {
   let text = '';
   let match: RegExpExecArray | null = null;
   await until(() => {
-    try {
-      text += buffer.toString('utf8', 0, readSync(pipe, buffer));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-    }
+    text += read(pipe, 65_536);
     match = pattern.exec(text);
     return match !== null;
   }, String(pattern));

@@ -99,33 +99,27 @@ export function createLogOutput(output: Writable, maxBytes = MAX_WAITING_BYTES):
       onSettled();
       return;
     }
-    output.write(Buffer.concat(chunk), (error) => {
-      if (isNone(error)) {
-        writeNext();
-        return;
-      }
-      waiting.unshift(...chunk);
-      for (const line of chunk) waitingBytes += line.length;
-      tryAgainLater();
-    });
+    output.write(Buffer.concat(chunk), (error) => settle(error, () => putBack(chunk)));
   }
 
-  function tryAgainLater(): void {
+  function putBack(chunk: readonly Buffer[]): void {
+    waiting.unshift(...chunk);
+    for (const line of chunk) waitingBytes += line.length;
+  }
+
+  function settle(error: Error | null | undefined, onLost: () => void): void {
+    if (error === null || error === undefined) {
+      writeNext();
+      return;
+    }
+    onLost();
     tryingAgain ??= setTimeout(() => {
       tryingAgain = undefined;
       writeNext();
     }, TRY_AGAIN_MS).unref();
     onSettled();
   }
-
-  function settleOne(error: Error | null | undefined): void {
-    if (isNone(error)) {
-      writeNext();
-      return;
-    }
-    drop();
-    tryAgainLater();
-  }
+  const settleOne = (error: Error | null | undefined): void => settle(error, drop);
 
   const self = {
     // Asks pino for the level of each line.
@@ -160,10 +154,6 @@ export function createLogOutput(output: Writable, maxBytes = MAX_WAITING_BYTES):
     },
   };
   return self;
-}
-
-function isNone(error: Error | null | undefined): error is null | undefined {
-  return error === null || error === undefined;
 }
 
 function lineOfDropped(lines: number): Buffer {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -126,6 +126,8 @@ describe.skipIf(process.platform !== 'linux')('a process that is confined', () =
     expect(command(pid)).toEqual(expect.arrayContaining(confinedArguments(HEAP_BYTES)));
     const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
     expect(environment.filter((line) => !/^(?:NODE_CHANNEL_\w+=.*)?$/.test(line))).toEqual([]);
+    // Nobody has to read what it writes.
+    for (const fd of [1, 2]) expect(readlinkSync(`/proc/${pid}/fd/${fd}`)).toBe('/dev/null');
     process.kill(pid, 'SIGUSR1');
     await expect(connected(9229)).rejects.toThrow('ECONNREFUSED');
     expect(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim()).toBe('1000');
