@@ -3,6 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -124,6 +125,44 @@ test('why it ended is seen by a reader who is too slow for the rest', async () =
   expect(text).not.toContain(`request-${REQUESTS - 1}-`);
 });
 
+test('a log whose disk is full is no reason to end', async () => {
+  const port = await freePort();
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, ['src/main.ts'], {
+    env: { ...environment(), PORT: String(port) },
+    stdio: ['ignore', full, 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  closeSync(full);
+  const url = `http://127.0.0.1:${port}`;
+  await until(async () => (await fetch(`${url}/livez`).catch(() => undefined))?.ok === true, url);
+  await talk(url, 100);
+  expect((await fetch(`${url}/livez`)).status).toBe(200);
+  const exit = once(child, 'exit');
+  child.kill('SIGTERM');
+  expect(await exit).toEqual([0, null]);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function environment(): Record<string, string | undefined> {
+  return {
+    PATH: process.env['PATH'],
+    ...sandbox.environment,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    WORKER_ENABLED: 'false',
+    FINGERPRINT_PATH: ':memory:',
+  };
+}
+
 /** A service whose log goes to a pipe that others may open, too. */
 async function startOnNamedPipe() {
   const folder = mkdtempSync(join(tmpdir(), 'unread-'));
@@ -134,14 +173,7 @@ async function startOnNamedPipe() {
   const reader = openReader();
   const writer = openSync(path, 'w');
   const child = spawn(process.execPath, ['src/main.ts'], {
-    env: {
-      PATH: process.env['PATH'],
-      ...sandbox.environment,
-      HOST: '127.0.0.1',
-      PORT: '0',
-      WORKER_ENABLED: 'false',
-      FINGERPRINT_PATH: ':memory:',
-    },
+    env: environment(),
     stdio: ['ignore', writer, 'inherit'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
