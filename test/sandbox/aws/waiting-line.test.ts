@@ -100,6 +100,7 @@ test('a receive costs the same, however many are under way', () => {
     for (let count = 0; count < 200; count += 1) line.take(10, 0, 1e9);
     return performance.now() - startedMs;
   };
-  timeOf(1000);
-  expect(timeOf(100_000)).toBeLessThan(20 * timeOf(1000) + 20);
+  // The best of a few: other work on the machine makes any single one late.
+  const best = (count: number) => Math.min(...[1, 2, 3].map(() => timeOf(count)));
+  expect(best(100_000)).toBeLessThan(20 * best(1000) + 20);
 });
