@@ -26,6 +26,13 @@ export interface SimulateRouteOptions {
 /** Simulations between two looks at the other requests. */
 const TURN = 50;
 
+const DESCRIPTION =
+  'Runs the filter, the transformation and the validation of the worker, and publishes nothing. ' +
+  'The trace says what each stage did, how long it took and how big the entry would be. ' +
+  'An event that the filter leaves out is simulated successfully: its outcome is `skip`. ' +
+  `One event or up to ${MAX_EVENTS} as JSON; any number as ${NDJSON}, one event or a list of events a line, ` +
+  'answered line by line with a summary at the end: its status is `done`, or `cut_off` with `error` and `code` where the rest was not simulated.';
+
 /** What the event pipeline would do with an interaction, and why. Nothing is published. */
 export function simulateRoute(
   options: SimulateRouteOptions,
@@ -113,12 +120,7 @@ export function simulateRoute(
     role: 'simulate',
     operationId: 'simulate',
     summary: 'What the event pipeline would do with an interaction',
-    description:
-      'Runs the filter, the transformation and the validation of the worker, and publishes nothing. ' +
-      'The trace says what each stage did, how long it took and how big the entry would be. ' +
-      'An event that the filter leaves out is simulated successfully: its outcome is `skip`. ' +
-      `One event or up to ${MAX_EVENTS} as JSON; any number as ${NDJSON}, one event or a list of events a line, ` +
-      'answered line by line with a summary at the end: its status is `done`, or `cut_off` with `error` and `code` where the rest was not simulated.',
+    description: DESCRIPTION,
     tag: 'Events',
     body: simulateBody,
     bodyOptional: true,
