@@ -52,6 +52,8 @@ export interface Attack {
   readonly settings?: Readonly<Record<string, string>>;
   /** The attack is about who reads the log: it goes to a pipe, which a slow reader could hold up. */
   readonly logsToPipe?: boolean;
+  /** Default 150. */
+  readonly eventsPerSecond?: number;
   /** Goes on until the signal aborts. @returns what was tried and what came of it, for the table. */
   readonly run: (target: Target) => Promise<string>;
   /** Ends the service while the attack goes on, in place of the look at it afterwards. */
@@ -121,7 +123,7 @@ export function testAttack(options: Attack): void {
 
 async function startScene(
   runtimeFlags: readonly string[],
-  { settings, logsToPipe = false }: Attack,
+  { settings, logsToPipe = false, eventsPerSecond = EVENTS_PER_SECOND }: Attack,
 ): Promise<{ service: ServiceProcess; sandbox: SandboxProcess; prober: ChildProcess }> {
   const sandbox = await startSandboxProcess({
     SANDBOX_RATE: '0',
@@ -148,7 +150,7 @@ async function startScene(
     },
   );
   onTestFinished(() => void service.stop('SIGKILL'));
-  await sandbox.control.post('/traffic', { perSecond: EVENTS_PER_SECOND });
+  await sandbox.control.post('/traffic', { perSecond: eventsPerSecond });
   const { probePort } = service.log.find(({ msg }) => msg === 'Listening') ?? {};
   const probes = `http://127.0.0.1:${String(probePort)}`;
   const prober = fork(new URL('prober.ts', import.meta.url), [probes], { execArgv: [] });
