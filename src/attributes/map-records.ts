@@ -80,8 +80,8 @@ export interface RecordMapper {
   map(request: MapRequest): Promise<MapResult>;
 }
 
-/** So many records are converted before others get their turn. */
-const RECORDS_PER_TURN = 500;
+/** So many records are converted before others get their turn; many requests take theirs at once. */
+const RECORDS_PER_TURN = 100;
 
 export function createRecordMapper(options: {
   readonly converters: { open(orgId: string, signal: AbortSignal): Promise<RecordConverter> };

@@ -69,8 +69,6 @@ const OTHER_WORDS = new Set(
     // OAuth, and secrets that the logger hides.
     'access_token refresh_token client_secret token_type expires_in error_description jwt_bearer',
     'client_credentials invalid_client invalid_grant invalid_scope unauthorized_client unsupported_grant_type',
-    // How a simulation of lines ended.
-    'cut_off',
     // Signatures of AWS.
     'aws4_request',
     // Metrics whose names stand in tables.

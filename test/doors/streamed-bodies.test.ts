@@ -52,6 +52,7 @@ testAttack({
       outcomes.add((await answer).includes('"line":2') ? 'refused by its number' : 'not refused');
       socket.destroy();
     });
+    expect(outcomes.toString()).toMatch(/^refused by its number × [\d,]+$/);
     return `${AT_ONCE} at once: ${outcomes.toString()}`;
   },
 });

@@ -135,11 +135,12 @@ async function startScene(
   onTestFinished(() => sandbox.stop());
   const service = await startProcess(
     {
+      // First, because it says that nobody is asked for credentials.
+      ...sandbox.environment,
       NODE_ENV: 'production',
       AUTH_MODE: 'api-key',
       API_KEYS: `attacker:map+report+simulate+operate:${digestOf(KEY).toString('hex')}`,
       PROBE_PORT: '0',
-      ...sandbox.environment,
       ...settings,
     },
     {
