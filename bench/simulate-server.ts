@@ -76,6 +76,7 @@ const server = createHttpServer({
   limits: {
     bodyBytes: 1_000_000,
     heldBodyBytes: 10_000_000,
+    lineBytes: 1_048_576,
     jsonDepth: 64,
     jsonValues: 100_000,
     inFlight: 1000,

@@ -5,6 +5,7 @@ import { ConfigError } from '../errors.ts';
 import { createTurns } from '../lib/limits/loop-turns.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Authentication } from './auth/authentication.ts';
+import { createHeldMemory } from './body/held-memory.ts';
 import { createJsonBodyReader } from './body/json-body.ts';
 import { createSchemaChecks } from './body/schema-checks.ts';
 import type { Exchanges } from './exchange.ts';
@@ -75,13 +76,18 @@ export function createApplication(options: ApplicationOptions): Express {
   });
   const parts = {
     checks: createSchemaChecks(),
-    bodies: createJsonBodyReader({
-      maxBytes: limits.bodyBytes,
-      maxDepth: limits.jsonDepth,
-      maxValues: limits.jsonValues,
-      timeoutMs: limits.bodyTimeoutMs,
-      maxHeldBytes: limits.heldBodyBytes,
-    }),
+    // Apart from JSON, so that neither form keeps the other out.
+    streams: createHeldMemory(limits.heldBodyBytes),
+    bodies: createJsonBodyReader(
+      {
+        maxBytes: limits.bodyBytes,
+        maxDepth: limits.jsonDepth,
+        maxValues: limits.jsonValues,
+        timeoutMs: limits.bodyTimeoutMs,
+      },
+      createHeldMemory(limits.heldBodyBytes),
+    ),
+    maxLineBytes: limits.lineBytes,
     turns: createTurns(),
     exchanges,
     rolesOfAnybody: new Set(options.authentication.schemes.length === 0 ? ROLES : []),

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
+import { Readable } from 'node:stream';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Turns } from '../lib/limits/loop-turns.ts';
+import type { HeldMemory } from './body/held-memory.ts';
 import type { JsonBody, JsonBodyReader } from './body/json-body.ts';
 import type { SchemaChecks } from './body/schema-checks.ts';
-import { streamedBody } from './body/streamed-body.ts';
+import { STREAM_BYTES, streamedBody } from './body/streamed-body.ts';
 import { type Exchanges, hasBody, headerOf } from './exchange.ts';
 import { Problem } from './problem.ts';
 import type { Answer, Role, Route } from './route.ts';
@@ -15,7 +17,10 @@ import type { Answer, Role, Route } from './route.ts';
 export function createRouteHandler(options: {
   route: Route;
   checks: SchemaChecks;
+  /** What all streams may take of it. */
+  streams: HeldMemory;
   bodies: JsonBodyReader;
+  maxLineBytes: number;
   turns: Turns;
   exchanges: Exchanges;
   /** Of a caller who is not asked for credentials. */
@@ -36,10 +41,14 @@ export function createRouteHandler(options: {
       const type = acceptedType(request, accepted);
       if (type !== JSON_TYPE || checkBody === undefined) {
         const exchange = exchanges.of(request);
+        const held = options.streams.open(response);
+        held.take(STREAM_BYTES);
         exchange.streaming = true;
         askForBody(request, response);
         if (route.bodyOptional === true || (await hasBegun(request, exchange.abort.signal))) {
-          return { stream: request };
+          const { turns, maxLineBytes } = options;
+          const { abort } = exchange;
+          return { stream: streamedBody(request, { turns, abort, held, maxLineBytes }) };
         }
         throw bodyMissing();
       }
@@ -50,7 +59,7 @@ export function createRouteHandler(options: {
     if (checkBody === undefined || route.bodyOptional === true) {
       // A stream of no bytes is one as well: an empty file.
       const isStream = streams.includes(contentType(request)[0] ?? '');
-      return isStream ? { stream: request } : {};
+      return isStream ? { stream: Readable.from([]) } : {};
     }
     throw bodyMissing();
   }
@@ -78,7 +87,7 @@ export function createRouteHandler(options: {
       query,
       params: request.params as Record<string, string>,
       body,
-      stream: stream && streamedBody(stream, options.turns, signal),
+      stream,
       request,
       response,
       signal,
@@ -104,7 +113,7 @@ async function hasBegun(request: Request, signal: AbortSignal): Promise<boolean>
 
 interface Received {
   readonly json?: JsonBody;
-  readonly stream?: Request;
+  readonly stream?: AsyncIterable<Uint8Array>;
 }
 
 const JSON_TYPE = 'application/json';

@@ -10,7 +10,7 @@ export const limitSettings = group('Limits', {
   HTTP_MAX_HELD_BODY_BYTES: integer(
     unset,
     [1_048_576, 17_179_869_184],
-    "What JSON bodies that are being read or worked on may take of the memory, all requests together: their bytes, and 64 a value; more are answered 503. None = an eighth of the heap's limit",
+    "What JSON bodies that are being read or worked on may take of the memory, all requests together (their bytes, and 64 a value), and as much NDJSON streams (1.5 MiB each, more for lines beyond 64 KiB); more are answered 503. None = an eighth of the heap's limit",
   ),
   HTTP_LINE_LIMIT_BYTES: integer(1_048_576, [1024, 104_857_600], 'Longest line of an NDJSON body'),
   HTTP_MAX_JSON_DEPTH: integer(64, [4, 1000], 'Deepest nesting of a JSON body'),

@@ -34,6 +34,7 @@ export function openHttp(
     limits: {
       bodyBytes: config.HTTP_BODY_LIMIT_BYTES,
       heldBodyBytes: config.HTTP_MAX_HELD_BODY_BYTES ?? heldBodyBytes(),
+      lineBytes: config.HTTP_LINE_LIMIT_BYTES,
       jsonDepth: config.HTTP_MAX_JSON_DEPTH,
       jsonValues: config.HTTP_MAX_JSON_VALUES,
       inFlight: config.HTTP_MAX_IN_FLIGHT,

@@ -83,6 +83,31 @@ testAttack({
   },
 });
 
+testAttack({
+  attack: 'hundreds of them, with lines that are small to send and large to hold',
+  forMs: 8000,
+  async run(target) {
+    const outcomes = createOutcomes();
+    const bodies = ['{}\n'.repeat(21_000), `[${'{},'.repeat(300_000)}{}]\n`, '['.repeat(1_000_000)];
+    async function attack(index: number): Promise<void> {
+      const { socket, send } = await open(target);
+      const status = new Promise<string>((resolve) => {
+        socket.once('readable', () => resolve(String(socket.read(12) ?? 'no answer')));
+        target.signal.addEventListener('abort', () => resolve('no answer yet'));
+      });
+      send(bodies[index % bodies.length] ?? '');
+      outcomes.add(await status);
+      await new Promise((resolve) => {
+        if (target.signal.aborted) resolve(undefined);
+        target.signal.addEventListener('abort', resolve);
+      });
+      socket.destroy();
+    }
+    await Promise.all(Array.from({ length: 300 }, (_, index) => attack(index)));
+    return `300 held open: ${outcomes.toString()}`;
+  },
+});
+
 const ends: Promise<string>[] = [];
 
 testAttack({

@@ -17,6 +17,8 @@ export interface HeldBody {
   expect(bytes: number): void;
   /** As `expect`, and holds them from now on. */
   take(bytes: number): void;
+  /** Holds so many in place of what it held. @throws Problem 503 as `take`, and holds what it held */
+  set(bytes: number): void;
 }
 
 export function createHeldMemory(maxBytes: number): HeldMemory {
@@ -32,20 +34,23 @@ export function createHeldMemory(maxBytes: number): HeldMemory {
       const expect = (bytes: number): void => {
         if (heldBytes > ownBytes && heldBytes + bytes > maxBytes) throw overloaded();
       };
-      return {
-        expect,
-        take(bytes) {
-          expect(bytes);
-          heldBytes += bytes;
-          ownBytes += bytes;
-        },
+      const take = (bytes: number): void => {
+        if (bytes > 0) expect(bytes);
+        heldBytes += bytes;
+        ownBytes += bytes;
       };
+      return { expect, take, set: (bytes) => take(bytes - ownBytes) };
     },
   };
 }
 
 function overloaded(): Problem {
-  return new Problem(503, 'overloaded', 'Too many large bodies at once; try again shortly.', {
-    headers: { 'retry-after': '1' },
-  });
+  return new Problem(
+    503,
+    'overloaded',
+    'Too many large bodies or streams at once; try again shortly.',
+    {
+      headers: { 'retry-after': '1' },
+    },
+  );
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { JsonBounds } from '../../lib/json/json-bounds.ts';
 import { callerGone, headerOf } from '../exchange.ts';
 import { Problem } from '../problem.ts';
-import { createHeldMemory, type HeldBody } from './held-memory.ts';
+import type { HeldBody, HeldMemory } from './held-memory.ts';
 import { parseJsonBody } from './json-guard.ts';
 import { tooLarge } from './too-large.ts';
 
@@ -10,8 +10,6 @@ export interface JsonBodyLimits extends JsonBounds {
   readonly maxBytes: number;
   /** Time for the whole body to arrive, in milliseconds. */
   readonly timeoutMs: number;
-  /** What the bodies of all requests together may take of the memory: each until its answer is out. */
-  readonly maxHeldBytes: number;
 }
 
 /** A body that has arrived. */
@@ -27,7 +25,7 @@ export interface JsonBody {
  */
 export interface JsonBodyReader {
   /**
-   * @param response its end gives back what the body takes of `maxHeldBytes`
+   * @param response its end gives back what the body takes of the memory for all of them
    * @throws Problem 408, 413, 499 or 503
    */
   read(request: IncomingMessage, response: ServerResponse, options: ReadOptions): Promise<JsonBody>;
@@ -40,9 +38,7 @@ export interface ReadOptions {
   readonly streams: readonly string[];
 }
 
-export function createJsonBodyReader(limits: JsonBodyLimits): JsonBodyReader {
-  const memory = createHeldMemory(limits.maxHeldBytes);
-
+export function createJsonBodyReader(limits: JsonBodyLimits, memory: HeldMemory): JsonBodyReader {
   function collect(
     request: IncomingMessage,
     held: HeldBody,

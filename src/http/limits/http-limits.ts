@@ -2,8 +2,10 @@
 export interface HttpLimits {
   /** Largest JSON body. */
   readonly bodyBytes: number;
-  /** What the JSON bodies of all requests together may take of the memory. */
+  /** What JSON bodies of all requests together may take of the memory, and as much streamed ones. */
   readonly heldBodyBytes: number;
+  /** Of a streamed body. */
+  readonly lineBytes: number;
   readonly jsonDepth: number;
   /** Objects, lists, and all that is in them, in one JSON body. */
   readonly jsonValues: number;

@@ -56,6 +56,7 @@ export async function startTestServer(
     limits: {
       bodyBytes: 10_000,
       heldBodyBytes: 1_000_000,
+      lineBytes: 1_048_576,
       jsonDepth: 8,
       jsonValues: 2000,
       inFlight: 100,
