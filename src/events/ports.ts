@@ -158,7 +158,17 @@ export interface EventBuffer extends Outlet<BufferedEvent> {
     delaySeconds: number,
     signal?: AbortSignal,
   ): Promise<BufferOutcomes>;
-  counts(signal?: AbortSignal): Promise<BufferCounts>;
+  /** How much is in it, and whether its own settings are right for a buffer. */
+  inspect(signal?: AbortSignal): Promise<BufferInspection>;
+  /** As `check`, for who holds and settles: what may not be settled must not be held. */
+  checkHolding(signal?: AbortSignal): Promise<void>;
+}
+
+export interface BufferInspection {
+  readonly counts: BufferCounts;
+  /** What is wrong with it, and how to mend it: a sentence each. */
+  readonly problems: readonly string[];
+  readonly remark?: string;
 }
 
 export type BufferOutcomes = readonly (Error | undefined)[];

@@ -3,6 +3,7 @@ import { createEventBus } from '../aws/event-bridge.ts';
 import { createDeadLetterQueue } from '../aws/sqs/dead-letter-queue.ts';
 import { createEventBuffer } from '../aws/sqs/event-buffer.ts';
 import { BridgeError } from '../errors.ts';
+import { startBufferWatch } from '../events/buffer/buffer-watch.ts';
 import { takeIntoBuffer } from '../events/buffer/take-again.ts';
 import { createReplay, type ReplayOptions } from '../events/dead-letters/replay.ts';
 import { createJournal } from '../events/journal/journal.ts';
@@ -15,6 +16,7 @@ import { createWorker, type Worker, type WorkerOptions } from '../events/worker/
 import { bufferOutlet, busOutlet, type WorkerOutlet } from '../events/worker/worker-outlet.ts';
 import type { GenesysClient } from '../genesys/client.ts';
 import { createEventSource } from '../genesys/reference/event-source.ts';
+import { createAvailability } from '../lib/health/availability.ts';
 import type { Config } from '../settings/load-config.ts';
 import type { AwsConnections } from './aws.ts';
 import { CLOSE_SHARE, type Shared } from './shared.ts';
@@ -74,6 +76,7 @@ export function openDelivery(shared: Shared, parts: DeliveryParts) {
   return {
     start(): void {
       if (reading === undefined && publisher === undefined) return;
+      if (buffer !== undefined) watchBuffer(shared, buffer);
       for (const worker of [reading?.worker, publisher]) worker?.start();
       releasers.push('worker', async () => {
         const timeMs = config.SHUTDOWN_TIMEOUT_MS * (1 - 2 * CLOSE_SHARE);
@@ -96,10 +99,21 @@ export function openDelivery(shared: Shared, parts: DeliveryParts) {
   };
 }
 
-function openBuffer({ releasers }: Shared, aws: AwsConnections, queueUrl: string) {
-  const buffer = createEventBuffer({ ...aws.queueAt(queueUrl), queueUrl });
+function openBuffer({ config, releasers }: Shared, aws: AwsConnections, queueUrl: string) {
+  const maxHolds = config.BUFFER_MAX_HOLDS;
+  const buffer = createEventBuffer({ ...aws.queueAt(queueUrl), queueUrl, maxHolds });
   releasers.push('event buffer', () => buffer.close());
   return buffer;
+}
+
+function watchBuffer({ health, log, registry, releasers }: Shared, buffer: EventBuffer): void {
+  const availability = createAvailability({
+    what: 'The set-up of the event buffer',
+    reporter: health.dependency('buffer-attributes', { required: false }),
+    log,
+  });
+  const watch = startBufferWatch({ buffer, availability, registry });
+  releasers.push('buffer watch', () => watch.stop());
 }
 
 /** From the stream into the journal, and from there to the outlet. */
@@ -144,7 +158,6 @@ function openReader<Entry>(
 }
 
 /** From the shared buffer through the pipeline to the bus. */
-
 function openPublisher(
   { config, log, health, registry }: Shared,
   { pipeline, stats }: DeliveryParts,

@@ -190,6 +190,9 @@ function credentialsProblem(message: string): string {
 }
 
 function advice(verdict: Verdict, permission: string | undefined): string {
+  if (verdict.code === 'queue_missing') {
+    return '. Check region, account and name in its URL (a queue of another account has to let this role in by its own policy)';
+  }
   switch (verdict) {
     case CREDENTIALS:
       return '. Check the AWS credentials of this process: missing, expired or wrong';

@@ -5,10 +5,17 @@ import {
   SendMessageBatchCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import type { UpstreamError } from '../../errors.ts';
-import type { BufferedEvent, EventBuffer, HeldMessage, PutOutcome } from '../../events/ports.ts';
+import { UpstreamError } from '../../errors.ts';
+import type {
+  BufferCounts,
+  BufferedEvent,
+  EventBuffer,
+  HeldMessage,
+  PutOutcome,
+} from '../../events/ports.ts';
 import { type AwsConnectionOptions, createConnection } from '../sdk/connection.ts';
 import type { AwsCall } from '../sdk/failure.ts';
+import { createCommand, judgeBuffer } from './buffer-fitness.ts';
 import { type EventMessage, fromEventMessage, toEventMessage } from './event-message.ts';
 import { MAX_BATCH_ENTRIES, sendInBatch } from './queue-batch.ts';
 import { createReceiptCalls } from './receipt-calls.ts';
@@ -16,6 +23,8 @@ import { createReceiptCalls } from './receipt-calls.ts';
 export interface EventBufferOptions extends AwsConnectionOptions {
   /** Of a FIFO queue (`.fifo`), which drops copies for five minutes, or of a standard queue. */
   readonly queueUrl: string;
+  /** After so many holds an event is given up: what the queue's own redrive must not be before. */
+  readonly maxHolds?: number | undefined;
 }
 
 /** What every queue took before the limit was raised. */
@@ -23,13 +32,16 @@ const OLD_LIMIT_BYTES = 262_144;
 const MAX_BYTES = 1_048_576;
 /** The longest that SQS lets a receive wait, in seconds. */
 const MAX_WAIT_SECONDS = 20;
+/** A receipt that nobody has. */
+const NO_RECEIPT = 'bm9uZQ==';
 
 /**
  * An SQS queue as the buffer between readers and publishers. The SDK makes one try per call; the
  * publisher that stands before `put` repeats, as before the bus.
  */
 export function createEventBuffer(options: EventBufferOptions): EventBuffer & { close(): void } {
-  const { queueUrl: QueueUrl } = options;
+  const { queueUrl: QueueUrl, region, maxHolds = 10 } = options;
+  const use = { queueUrl: QueueUrl, region, maxHolds };
   const isFifo = QueueUrl.endsWith('.fifo');
   const { endpoint = new URL(QueueUrl).origin } = options;
   // A receive that waits takes longer than any other call.
@@ -57,11 +69,13 @@ export function createEventBuffer(options: EventBufferOptions): EventBuffer & { 
 
   async function attributes(signal: AbortSignal | undefined) {
     const command = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] });
-    const answer = await connection.call(callOf('GetQueueAttributes'), signal, (http) =>
-      client.send(command, http),
-    );
-    const found = answer.Attributes ?? {};
-    const limit = Number(found.MaximumMessageSize);
+    const answer = await connection
+      .call(callOf('GetQueueAttributes'), signal, (http) => client.send(command, http))
+      .catch((error: unknown) => {
+        throw error instanceof UpstreamError ? withCreateCommand(error, createCommand(use)) : error;
+      });
+    const found: Readonly<Record<string, string>> = answer.Attributes ?? {};
+    const limit = Number(found['MaximumMessageSize']);
     maxBytes = limit > 0 ? Math.min(limit, MAX_BYTES) : OLD_LIMIT_BYTES;
     return found;
   }
@@ -121,17 +135,18 @@ export function createEventBuffer(options: EventBufferOptions): EventBuffer & { 
 
     ...receipts,
 
-    async counts(signal) {
+    async inspect(signal) {
       const found = await attributes(signal);
-      return {
-        waiting: Number(found.ApproximateNumberOfMessages ?? 0),
-        held: Number(found.ApproximateNumberOfMessagesNotVisible ?? 0),
-        delayed: Number(found.ApproximateNumberOfMessagesDelayed ?? 0),
-      };
+      return { counts: countsIn(found), ...judgeBuffer(found, use) };
     },
 
     async check(signal) {
       await attributes(signal);
+    },
+
+    async checkHolding(signal) {
+      await attributes(signal);
+      await checkReceiptCalls(receipts, signal);
     },
 
     close() {
@@ -141,6 +156,33 @@ export function createEventBuffer(options: EventBufferOptions): EventBuffer & { 
       waiting.close();
     },
   };
+}
+
+/** Who may not do these would publish the same events again and again. */
+async function checkReceiptCalls(
+  receipts: Pick<EventBuffer, 'settle' | 'giveBack'>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const [givenBack] = await receipts.giveBack([NO_RECEIPT], 0, signal);
+  const [settled] = await receipts.settle([NO_RECEIPT], signal);
+  for (const failure of [givenBack, settled]) {
+    if (failure instanceof UpstreamError && failure.kind === 'systemic') throw failure;
+  }
+}
+
+function countsIn(found: Readonly<Record<string, string>>): BufferCounts {
+  return {
+    waiting: Number(found['ApproximateNumberOfMessages'] ?? 0),
+    held: Number(found['ApproximateNumberOfMessagesNotVisible'] ?? 0),
+    delayed: Number(found['ApproximateNumberOfMessagesDelayed'] ?? 0),
+  };
+}
+
+function withCreateCommand(failure: UpstreamError, command: string): UpstreamError {
+  if (failure.code !== 'sqs_queue_missing') return failure;
+  const { code, kind, service, status, correlationId } = failure;
+  const facts = { code, kind, service, status, correlationId, cause: failure };
+  return new UpstreamError(`${failure.message}, or make it: ${command}`, facts);
 }
 
 function outcomeOf(failure: UpstreamError | undefined): PutOutcome {

@@ -15,7 +15,7 @@ import { type ReadMessage, readMessage } from './read-message.ts';
 import { receiveMessages } from './receivers.ts';
 
 export interface BufferSupplyOptions {
-  readonly buffer: Pick<EventBuffer, 'hold' | 'check'>;
+  readonly buffer: Pick<EventBuffer, 'hold' | 'checkHolding'>;
   /** Of the buffer. */
   readonly availability: Availability;
   readonly holds: Holds;

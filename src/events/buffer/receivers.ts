@@ -5,7 +5,7 @@ import type { Wakeup } from '../../lib/wakeup.ts';
 import type { EventBuffer, HeldMessage } from '../ports.ts';
 
 export interface ReceiversOptions {
-  readonly buffer: Pick<EventBuffer, 'hold' | 'check'>;
+  readonly buffer: Pick<EventBuffer, 'hold' | 'checkHolding'>;
   /** Of the buffer. */
   readonly availability: Availability;
   /** How long an event is held, in seconds. */
@@ -46,7 +46,8 @@ export async function receiveMessages(
   let checked = false;
 
   async function check(): Promise<void> {
-    availability.up(await buffer.check(until));
+    await buffer.checkHolding(until);
+    availability.up();
     checked = true;
   }
 

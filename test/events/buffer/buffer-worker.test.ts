@@ -48,7 +48,7 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
     await until(() => expect(sandbox.cloud.busEventCount()).toBe(300));
     expect([...sandbox.cloud.acceptedIds].sort()).toEqual(idsOf(events));
     await vi.waitFor(async () =>
-      expect(await buffer.counts()).toEqual({ waiting: 0, held: 0, delayed: 0 }),
+      expect((await buffer.inspect()).counts).toEqual({ waiting: 0, held: 0, delayed: 0 }),
     );
     expect(stats.counts).toMatchObject({ published: 300, failed: 0 });
     expect(health.ready).toBe(true);
@@ -84,7 +84,7 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
     await until(() => expect(stats.counts.failed).toBe(1));
     await vi.waitFor(async () => expect((await queue.counts()).visible).toBe(1));
     await vi.waitFor(async () =>
-      expect(await buffer.counts()).toEqual({ waiting: 0, held: 0, delayed: 0 }),
+      expect((await buffer.inspect()).counts).toEqual({ waiting: 0, held: 0, delayed: 0 }),
     );
     expect(sandbox.cloud.busEventCount()).toBe(1);
   });
@@ -102,7 +102,7 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
       ),
     );
     await new Promise((resolve) => setTimeout(resolve, 4000));
-    const counts = await buffer.counts();
+    const { counts } = await buffer.inspect();
     expect(counts.waiting).toBeGreaterThanOrEqual(190);
     sandbox.faults.clear();
 
@@ -120,7 +120,7 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
 
     await until(() => expect(sandbox.cloud.busEventCount()).toBe(10));
     await vi.waitFor(async () =>
-      expect(await buffer.counts()).toEqual({ waiting: 0, held: 0, delayed: 0 }),
+      expect((await buffer.inspect()).counts).toEqual({ waiting: 0, held: 0, delayed: 0 }),
     );
     expect(worker.status()).toMatchObject({ buffer: { ended: 0, held: 10 } });
   });
@@ -163,7 +163,7 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
     });
     await until(() => expect(sandbox.cloud.busEventCount()).toBe(1));
     await vi.waitFor(async () =>
-      expect(await buffer.counts()).toEqual({ waiting: 0, held: 0, delayed: 0 }),
+      expect((await buffer.inspect()).counts).toEqual({ waiting: 0, held: 0, delayed: 0 }),
     );
   });
 
@@ -196,12 +196,12 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
         expect.objectContaining({ name: 'queue', state: 'down', required: false }),
       ),
     );
-    expect(await buffer.counts()).toMatchObject({ held: 1 });
+    expect((await buffer.inspect()).counts).toMatchObject({ held: 1 });
     sandbox.faults.clear();
 
     await vi.waitFor(async () => expect((await queue.counts()).visible).toBe(1));
     await vi.waitFor(async () =>
-      expect(await buffer.counts()).toEqual({ waiting: 0, held: 0, delayed: 0 }),
+      expect((await buffer.inspect()).counts).toEqual({ waiting: 0, held: 0, delayed: 0 }),
     );
   });
 });
