@@ -8,11 +8,12 @@ import type { Network } from '../lib/network/outgoing-agent.ts';
 import { type RetryPolicy, retry, type Sleep } from '../lib/retry.ts';
 import { createClientMetrics } from './client-metrics.ts';
 import { createExchange, type Exchanged, type Target } from './exchange.ts';
-import { badAnswer, refusal } from './failures.ts';
+import { badAnswer, type ErrorBody, readErrorBody, refusal } from './failures.ts';
 import {
   AnswerTooLarge,
   createHttp,
   firstHeader,
+  type Method,
   type Received,
   type RequestTimeouts,
   readText,
@@ -44,16 +45,16 @@ export interface GenesysClientOptions {
 }
 
 export interface GenesysCall<T> extends Target {
-  readonly method: 'GET' | 'POST';
+  readonly method: Method;
   readonly query?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Repeating it after a lost answer is harmless. Default: GET is, POST is not. */
+  /** Repeating it after a lost answer is harmless. Default: POST and PATCH are not, all others are. */
   readonly idempotent?: boolean;
-  /** Statuses outside 2xx that are answers; their body is not read. */
+  /** Statuses outside 2xx that are answers; of their body only the error is read. */
   readonly alsoFine?: readonly number[];
   /** Checks the parsed body (`undefined` when there is none); throws ShapeError. */
-  readonly read: (body: unknown, status: number) => T;
+  readonly read: (body: unknown, status: number, error?: ErrorBody) => T;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -116,7 +117,7 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
 
   async function call<T>(request: GenesysCall<T>): Promise<GenesysAnswer<T>> {
     const { operation, method, scope, signal } = request;
-    const idempotent = request.idempotent ?? method === 'GET';
+    const idempotent = request.idempotent ?? (method !== 'POST' && method !== 'PATCH');
     const query =
       request.query === undefined ? '' : `?${new URLSearchParams(request.query).toString()}`;
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
@@ -149,7 +150,9 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
         throw refusal({ ...facts, grant: tokens.grantOf(scope) }, answer, retryAfterMs);
       }
       try {
-        const value = request.read(success ? parsed(answer) : undefined, status);
+        const value = success
+          ? request.read(parsed(answer), status)
+          : request.read(undefined, status, readErrorBody(answer.text, facts.secrets));
         return { value, status, latencyMs, throttled, tries };
       } catch (error) {
         throw error instanceof ShapeError ? badAnswer(facts, answer, error.message) : error;

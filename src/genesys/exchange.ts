@@ -3,7 +3,7 @@ import type { TokenBucket } from '../lib/limits/token-bucket.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ClientMetrics } from './client-metrics.ts';
 import { type CallFacts, noAnswer } from './failures.ts';
-import type { Outgoing, Received } from './http.ts';
+import type { Method, Outgoing, Received } from './http.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { Scope } from './scopes.ts';
 import type { TokenCache } from './tokens/token-cache.ts';
@@ -29,7 +29,7 @@ export interface Target {
 }
 
 interface Question extends Target {
-  readonly method: 'GET' | 'POST';
+  readonly method: Method;
   /** With its question mark; may be empty. */
   readonly query: string;
   readonly body?: string | undefined;

@@ -63,7 +63,7 @@ export function refusal(
       return make(
         'genesys_forbidden',
         'systemic',
-        `${at}. Missing: ${missing} (the call needs the scope ${call.scope}). ${grantAdvice(`the client in ${clientId}`)}`,
+        `${at}. Missing: ${missing} (the call needs the ${nounOf(call.scope)} ${call.scope}). ${grantAdvice(`the client in ${clientId}`)}`,
         missing,
       );
     }
@@ -83,6 +83,12 @@ export function refusal(
         `${at}, which the API does not do. Check GENESYS_BASE_URL, and proxies on the way.`,
       );
   }
+}
+
+function nounOf(scope: Scope): string {
+  return scope.split(':').length === 3 && scope !== 'analytics:events:read'
+    ? 'permission'
+    : 'scope';
 }
 
 /** Our credentials lack a permission, as their own list of permissions says. */

@@ -1,5 +1,11 @@
-/** What a call needs to be allowed; Genesys calls it a scope. */
+/** Of the API that Genesys publishes: `domain:entity:action`; `none` for what needs none. */
+export type PlatformPermission =
+  | `${'conversation' | 'analytics' | 'routing' | 'notifications'}:${string}:${string}`
+  | 'none';
+
+/** What a call needs to be allowed: a scope of the reference contract, or a permission. */
 export type Scope =
+  | PlatformPermission
   | 'customattributes:read'
   | 'customattributes:write'
   | 'analytics:read'

@@ -179,9 +179,10 @@ function steerStream(route: AddRoute, { stream, traffic }: SandboxParts): void {
 
 /** Tokens, permissions and the rate limit of Genesys. */
 function steerAccess(route: AddRoute, sandbox: SandboxParts): void {
-  route('POST', '/tokens/revoke', 'all tokens are worth nothing from now on', () =>
-    sandbox.tokens.revokeAll(),
-  );
+  route('POST', '/tokens/revoke', 'all tokens are worth nothing from now on', () => {
+    sandbox.tokens.revokeAll();
+    sandbox.platform.login.revokeAll();
+  });
   route('POST', '/permissions', 'take away and give back: {"deny": […], "allow": […]}', (call) => {
     const { deny = [], allow = [] } = parseObject(call.body);
     if (!Array.isArray(deny) || !Array.isArray(allow)) {
@@ -200,6 +201,7 @@ function steerAccess(route: AddRoute, sandbox: SandboxParts): void {
         throw new Refusal(400, 'perMinute is a number from 0.');
       }
       sandbox.rateLimit.set(perMinute);
+      sandbox.platform.limits.set(perMinute);
     },
   );
 }

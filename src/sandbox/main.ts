@@ -27,6 +27,7 @@ const NUMBERS = {
 
 const TEXTS = {
   SANDBOX_HOST: 'host',
+  SANDBOX_API: 'api',
   SANDBOX_BUS_NAME: 'busName',
   SANDBOX_DEAD_LETTER_QUEUE: 'deadLetterQueue',
 } as const satisfies Record<string, keyof SandboxOptions>;
@@ -43,6 +44,11 @@ for (const [name, option] of Object.entries(NUMBERS)) {
 for (const [name, option] of Object.entries(TEXTS)) {
   const text = process.env[name] ?? '';
   if (text !== '') options[option] = text;
+}
+
+const api = options['api'] ?? 'reference';
+if (api !== 'reference' && api !== 'platform') {
+  problems.push(`SANDBOX_API: found ${JSON.stringify(api)}; allowed: reference, platform`);
 }
 
 if (problems.length > 0) {

@@ -6,6 +6,8 @@ export interface SandboxOptions {
   readonly host?: string;
   /** Default 0: a free one. */
   readonly port?: number;
+  /** Which API of Genesys it is. Default `reference`. */
+  readonly api?: 'reference' | 'platform';
   /** The same seed gives the same conversations, the same kinds of events and the same draws of fault rates. */
   readonly seed?: number;
 

@@ -7,6 +7,7 @@ import type { RateLimit } from './genesys/rate-limit.ts';
 import type { Records } from './genesys/records.ts';
 import type { Tokens } from './genesys/tokens.ts';
 import type { Traffic } from './genesys/traffic.ts';
+import type { Platform } from './platform/platform.ts';
 import type { RequestLog } from './request-log.ts';
 
 /** The parts of a sandbox, for tests in the same process and for `/_sandbox/`. */
@@ -27,6 +28,8 @@ export interface SandboxParts {
   readonly traffic: Traffic;
   /** Event bus, queues, metrics and schemas. */
   readonly cloud: Cloud;
+  /** With `api: 'platform'` in place of all other parts of Genesys. */
+  readonly platform: Platform;
   /** Forgets what came in and every fault; definitions, tokens and subscriptions stay. */
   reset(): void;
 }

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { createAdminService } from './admin.ts';
 import { createSandboxAws } from './aws/service.ts';
 import { createFaults } from './faults.ts';
@@ -9,11 +9,12 @@ import { createInteractions } from './genesys/interactions.ts';
 import { createRateLimit } from './genesys/rate-limit.ts';
 import { createRecords } from './genesys/records.ts';
 import { createGenesysService } from './genesys/service.ts';
-import { createTokens, SCOPES } from './genesys/tokens.ts';
+import { createTokens, SCOPES, type Tokens } from './genesys/tokens.ts';
 import { createTraffic } from './genesys/traffic.ts';
 import { startServer } from './http.ts';
 import type { SandboxOptions } from './options.ts';
 import type { SandboxParts } from './parts.ts';
+import { createPlatform } from './platform/platform.ts';
 import { createRandom } from './random.ts';
 import { createRequestLog } from './request-log.ts';
 
@@ -28,6 +29,7 @@ export interface Sandbox extends SandboxParts {
   stop(): Promise<void>;
 }
 
+const SUBJECT = 'service@sandbox.invalid';
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 /** Genesys and AWS look-alikes on one loopback port. Several may run in one process. */
@@ -35,24 +37,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const seed = options.seed ?? 1;
   const keys = makeKeys(options.keyType);
   const secret = randomBytes(24).toString('base64url');
-  const subject = 'service@sandbox.invalid';
 
   const faults = createFaults({ random: createRandom(seed + 1) });
   const requests = createRequestLog();
-  const tokens = createTokens({
-    tokenLifeSeconds: options.tokenLifeSeconds ?? 3600,
-    jwtBearer: {
-      clientId: 'sandbox-jwt-client',
-      subject,
-      publicKey: keys.publicKey,
-      scopes: options.scopes?.jwtBearer ?? SCOPES,
-    },
-    clientCredentials: {
-      clientId: 'sandbox-client',
-      secret,
-      scopes: options.scopes?.clientCredentials ?? SCOPES,
-    },
-  });
+  const tokens = tokensOf(options, keys.publicKey, secret);
   const rateLimit = createRateLimit({
     requestsPerWindow: options.rateLimitPerMinute ?? 0,
     windowMs: options.rateLimitWindowMs ?? 60_000,
@@ -91,6 +79,13 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     ...(options.keepEvents === undefined ? {} : { keepEvents: options.keepEvents }),
   });
   const denied = new Set(options.deniedPermissions);
+  const platform = createPlatform({
+    secret,
+    tokenLifeSeconds: options.tokenLifeSeconds ?? 86_399,
+    requestsPerWindow: options.rateLimitPerMinute ?? 0,
+    windowMs: options.rateLimitWindowMs ?? 60_000,
+    denied,
+  });
 
   const parts: SandboxParts = {
     faults,
@@ -104,6 +99,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     stream,
     traffic,
     cloud,
+    platform,
     reset() {
       faults.clear();
       requests.reset();
@@ -112,7 +108,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       cloud.reset();
     },
   };
-  const services = [createGenesysService(parts), cloud.service, tokens.service];
+  const genesys =
+    options.api === 'platform' ? platform.services : [createGenesysService(parts), tokens.service];
+  const services = [...genesys, cloud.service];
   const operations = services.flatMap((service) => service.operations);
   const server = await startServer({
     services: [...services, createAdminService(parts, operations)],
@@ -130,12 +128,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     environment: {
       // Of a service for trial: where real credentials are given, nobody decides this for you.
       AUTH_MODE: 'none',
-      GENESYS_BASE_URL: server.url,
-      OAUTH_CLIENT_ID: 'sandbox-jwt-client',
-      OAUTH_SUBJECT: subject,
-      OAUTH_PRIVATE_KEY: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-      GENESYS_CLIENT_ID: 'sandbox-client',
-      GENESYS_CLIENT_SECRET: secret,
+      ...(options.api === 'platform'
+        ? platform.environment(server.url)
+        : referenceEnvironment(server.url, keys.privateKey, secret)),
       EVENTBUS_NAME: busName,
       ...cloud.environment(server.url),
     },
@@ -145,6 +140,34 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       stream.stop();
       await server.close();
     },
+  };
+}
+
+function tokensOf(options: SandboxOptions, publicKey: KeyObject, secret: string): Tokens {
+  return createTokens({
+    tokenLifeSeconds: options.tokenLifeSeconds ?? 3600,
+    jwtBearer: {
+      clientId: 'sandbox-jwt-client',
+      subject: SUBJECT,
+      publicKey,
+      scopes: options.scopes?.jwtBearer ?? SCOPES,
+    },
+    clientCredentials: {
+      clientId: 'sandbox-client',
+      secret,
+      scopes: options.scopes?.clientCredentials ?? SCOPES,
+    },
+  });
+}
+
+function referenceEnvironment(url: string, privateKey: KeyObject, secret: string) {
+  return {
+    GENESYS_BASE_URL: url,
+    OAUTH_CLIENT_ID: 'sandbox-jwt-client',
+    OAUTH_SUBJECT: SUBJECT,
+    OAUTH_PRIVATE_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    GENESYS_CLIENT_ID: 'sandbox-client',
+    GENESYS_CLIENT_SECRET: secret,
   };
 }
 

@@ -25,9 +25,13 @@ const KEPT_EVENTS = 10_000;
 export async function startForTrial(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Trial> {
+  const isPlatform = [environment['SANDBOX_API'], environment['GENESYS_API']].some(
+    (api) => api?.trim() === 'platform',
+  );
   const hasEmulator = (environment['AWS_ENDPOINT_URL']?.trim() ?? '') !== '';
   const folder = mkdtempSync(join(tmpdir(), 'interaction-bridge-'));
   const sandbox = await startSandbox({
+    api: isPlatform ? 'platform' : 'reference',
     traffic: TRAFFIC_PER_SECOND,
     keepEvents: KEPT_EVENTS,
     checkAttributes: true,

@@ -34,7 +34,7 @@ export const attributeSettings = {
     MAP_MAX_RECORDS: integer(
       5000,
       [1, 1_000_000],
-      'Records in one JSON request; NDJSON has no such limit',
+      'Records in one JSON request; NDJSON has no such limit. With GENESYS_API=platform 200 unless set',
     ),
     FINGERPRINT_PATH: text(
       'data/fingerprints.db',

@@ -36,7 +36,7 @@ export const genesysSettings = group('Genesys Cloud', {
   GENESYS_REQUESTS_PER_MINUTE: integer(
     6000,
     [1, 1_000_000],
-    'Token bucket shared by all calls; follows a lower limit that Genesys reports',
+    'Token bucket shared by all calls; follows a lower limit that Genesys reports. With GENESYS_API=platform 240 unless set',
   ),
   GENESYS_MAX_CONNECTIONS: integer(32, [1, 1000], 'Sockets to the API'),
 });

@@ -2,6 +2,7 @@ import { Ajv2019, type ErrorObject } from 'ajv/dist/2019.js';
 import { ConfigError, messageOf } from '../errors.ts';
 import { cutText } from '../lib/cut-text.ts';
 import { readInteger } from '../lib/decimal.ts';
+import { platformDefaults } from './platform/settings.ts';
 import { readCertificates } from './read-certificates.ts';
 import { readKey } from './read-key.ts';
 import { problemsBetweenSettings, REQUIRED_TOGETHER } from './rules.ts';
@@ -35,6 +36,8 @@ export function loadConfig(environment: Environment): Config {
     given[name] = value;
     values[name] = convert(value, row.type);
   }
+
+  Object.assign(values, platformDefaults(values));
 
   const problems: string[] = [];
   if (!validate(values)) {

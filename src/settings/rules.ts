@@ -1,3 +1,4 @@
+import { problemsOfPlatform } from './platform/settings.ts';
 import { rolesOf } from './roles.ts';
 import { type SettingName, settings } from './settings.ts';
 
@@ -33,7 +34,9 @@ export function problemsBetweenSettings(
   const roles = rolesOf(values);
   const [reads, publishes] = [roles.has('reader'), roles.has('publisher')];
   const callsGenesys = roles.has('api') || reads;
-  if (callsGenesys && !has('OAUTH_CLIENT_ID') && !has('GENESYS_CLIENT_ID')) {
+  problems.push(...problemsOfPlatform(given, { callsGenesys }));
+  const isPlatform = values['GENESYS_API'] === 'platform';
+  if (callsGenesys && !isPlatform && !has('OAUTH_CLIENT_ID') && !has('GENESYS_CLIENT_ID')) {
     problems.push(
       'OAUTH_CLIENT_ID, OAUTH_PRIVATE_KEY, OAUTH_SUBJECT or GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET: not set; ' +
         'allowed: one complete set of Genesys credentials, or both',
@@ -51,7 +54,9 @@ export function problemsBetweenSettings(
     const say = (name: SettingName, more = '') => {
       if (given[name] === undefined) missing(name, `in production it must be said${more}`);
     };
-    if (callsGenesys) say('GENESYS_BASE_URL');
+    if (callsGenesys && given['GENESYS_REGION'] === undefined) {
+      say('GENESYS_BASE_URL', isPlatform ? ', or GENESYS_REGION' : '');
+    }
     if (publishes) say('EVENTBUS_NAME', ' unless ROLES has no publisher, and may be default');
     if (reads || publishes || has('EVENT_SCHEMA_REGISTRY')) say('AWS_REGION');
   }

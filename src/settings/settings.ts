@@ -5,6 +5,7 @@ import { eventSettings } from './events.ts';
 import { genesysSettings } from './genesys.ts';
 import { limitSettings } from './limits.ts';
 import { networkSettings } from './network.ts';
+import { platformSettings } from './platform/settings.ts';
 import { serviceSettings } from './service.ts';
 
 /**
@@ -17,6 +18,7 @@ export const settings = {
   ...limitSettings,
   ...networkSettings,
   ...genesysSettings,
+  ...platformSettings,
   ...attributeSettings,
   ...eventSettings,
   ...awsSettings,

@@ -5,6 +5,7 @@ import { createTokenCache, type TokenCache } from '../genesys/tokens/token-cache
 import { createAvailability } from '../lib/health/availability.ts';
 import { startDependencyCheck } from '../lib/health/dependency-check.ts';
 import { createTokenBucket } from '../lib/limits/token-bucket.ts';
+import { wrongApiWarning } from '../settings/platform/settings.ts';
 import { networkOf, type Shared } from './shared.ts';
 
 const CHECK_INTERVAL_MS = 60_000;
@@ -36,10 +37,13 @@ export function connectGenesys({
     budgetMs: config.GENESYS_RETRY_BUDGET_MS,
   };
   const network = networkOf(config);
+  const wrongApi = wrongApiWarning(config);
+  if (wrongApi !== undefined) log.warn(wrongApi);
   const { OAUTH_CLIENT_ID, OAUTH_PRIVATE_KEY, OAUTH_SUBJECT } = config;
   const { GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET } = config;
   const tokens = createTokenCache({
-    baseUrl: config.GENESYS_BASE_URL,
+    baseUrl: config.GENESYS_LOGIN_URL ?? config.GENESYS_BASE_URL,
+    isPlatform: config.GENESYS_API === 'platform',
     ...(OAUTH_CLIENT_ID !== undefined &&
       OAUTH_PRIVATE_KEY !== undefined &&
       OAUTH_SUBJECT !== undefined && {

@@ -19,6 +19,7 @@ import {
   loadConfig,
 } from '../../src/settings/load-config.ts';
 import { networkSettings } from '../../src/settings/network.ts';
+import { platformSettings } from '../../src/settings/platform/settings.ts';
 import { serviceSettings } from '../../src/settings/service.ts';
 import { settings } from '../../src/settings/settings.ts';
 import { awsConnections } from '../../src/wiring/aws.ts';
@@ -30,6 +31,7 @@ const GROUPS = [
   limitSettings,
   networkSettings,
   genesysSettings,
+  platformSettings,
   attributeSettings,
   eventSettings,
   awsSettings,

@@ -36,10 +36,13 @@ export function createGrants(
   tokenUrl: string,
   jwtBearer: JwtBearerCredentials | undefined,
   clientCredentials: ClientCredentials | undefined,
+  asksForScopes = true,
 ): Readonly<Record<GrantName, Grant>> {
   const bearer = jwtBearer === undefined ? undefined : jwtBearerGrant(tokenUrl, jwtBearer);
   const client =
-    clientCredentials === undefined ? undefined : clientCredentialsGrant(clientCredentials);
+    clientCredentials === undefined
+      ? undefined
+      : clientCredentialsGrant(clientCredentials, asksForScopes);
   const either = bearer ?? client;
   if (either === undefined) {
     throw new ConfigError([
@@ -67,10 +70,16 @@ function jwtBearerGrant(tokenUrl: string, credentials: JwtBearerCredentials): Gr
   };
 }
 
-function clientCredentialsGrant({ clientId, clientSecret }: ClientCredentials): Grant {
+function clientCredentialsGrant(
+  { clientId, clientSecret }: ClientCredentials,
+  asksForScopes: boolean,
+): Grant {
   const basic = Buffer.from(`${clientId}:${clientSecret}`).toString('base64');
   const request: TokenRequest = {
-    form: { grant_type: 'client_credentials', scope: CLIENT_CREDENTIALS_SCOPES.join(' ') },
+    form: {
+      grant_type: 'client_credentials',
+      ...(asksForScopes && { scope: CLIENT_CREDENTIALS_SCOPES.join(' ') }),
+    },
     authorization: `Basic ${basic}`,
     secrets: [basic, clientSecret, encodeURIComponent(clientSecret)],
   };

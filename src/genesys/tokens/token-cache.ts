@@ -14,8 +14,10 @@ import {
 import { createTokenEndpoint, TOKEN_PATH } from './token-endpoint.ts';
 
 export interface TokenCacheOptions {
-  /** API base, for example `https://api.mypurecloud.com`. */
+  /** Where tokens are, for example `https://login.mypurecloud.com`. */
   readonly baseUrl: string;
+  /** Genesys Cloud's published API: its tokens have no scopes, and are of one region. */
+  readonly isPlatform?: boolean | undefined;
   readonly jwtBearer?: JwtBearerCredentials | undefined;
   readonly clientCredentials?: ClientCredentials | undefined;
   /** A token is renewed this long before it expires, at most half its life. */
@@ -59,14 +61,15 @@ interface Token {
 export function createTokenCache(options: TokenCacheOptions): TokenCache {
   const now = options.now ?? Date.now;
   const url = options.baseUrl.replace(/\/+$/, '') + TOKEN_PATH;
-  const grants = createGrants(url, options.jwtBearer, options.clientCredentials);
+  const isPlatform = options.isPlatform === true;
+  const grants = createGrants(url, options.jwtBearer, options.clientCredentials, !isPlatform);
   const http = createHttp({
     timeouts: options.timeouts,
     network: options.network,
     maxConnections: 2,
     maxAnswerBytes: 65_536,
   });
-  const askForToken = createTokenEndpoint({ http, url, log: options.log, now });
+  const askForToken = createTokenEndpoint({ http, url, isPlatform, log: options.log, now });
   const life = new AbortController();
   const tokens = new Map<Grant, Token>();
   const flights = new Map<Grant, Promise<Token>>();

@@ -17,6 +17,8 @@ import type { Grant } from './grants.ts';
 export interface TokenEndpointOptions {
   readonly http: Http;
   readonly url: string;
+  /** A wrong region is answered as wrong credentials are, which the error has to say. */
+  readonly isPlatform: boolean;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -43,7 +45,8 @@ const DEFAULT_LIFE_SECONDS = 3600;
 
 export const TOKEN_PATH = '/oauth/token';
 
-export function createTokenEndpoint({ http, url, log, now }: TokenEndpointOptions): AskForToken {
+export function createTokenEndpoint(options: TokenEndpointOptions): AskForToken {
+  const { http, url, log, now } = options;
   return async (grant, tries, signal) => {
     const askedMs = now();
     const { form, authorization, secrets } = grant.request(askedMs);
@@ -66,7 +69,9 @@ export function createTokenEndpoint({ http, url, log, now }: TokenEndpointOption
         signal.throwIfAborted();
         throw noAnswer(call, error);
       });
-    if (answer.status !== 200) throw tokenRefusal(call, grant.name, answer, now());
+    if (answer.status !== 200) {
+      throw tokenRefusal(call, grant.name, answer, now(), options.isPlatform ? url : undefined);
+    }
     const token = readToken(call, answer, askedMs);
     const facts = { grant: grant.name, correlationId: correlationIdOf(answer) };
     log.info({ ...facts, lifeSeconds: token.lifeMs / 1000 }, 'Genesys token obtained');
@@ -98,6 +103,7 @@ function tokenRefusal(
   grant: GrantName,
   answer: Received,
   nowMs: number,
+  regionalUrl: string | undefined,
 ): UpstreamError {
   const body = readErrorBody(answer.text, call.secrets);
   const said = [body.code, body.message].filter((part) => part !== undefined).join(': ');
@@ -120,8 +126,14 @@ function tokenRefusal(
   const check =
     answer.status >= 400 && answer.status !== 404
       ? credentialToCheck(grant, body.code ?? '', body.message ?? '')
-      : 'GENESYS_BASE_URL: this is no token endpoint';
-  return new UpstreamError(`${at}; check ${check}.`, {
+      : regionalUrl === undefined
+        ? 'GENESYS_BASE_URL: this is no token endpoint'
+        : 'GENESYS_LOGIN_URL: this is no token endpoint';
+  const region =
+    regionalUrl === undefined
+      ? ''
+      : `, and that the organisation is in the region of ${new URL(regionalUrl).host} (GENESYS_REGION): another region answers just like this`;
+  return new UpstreamError(`${at}; check ${check}${region}.`, {
     ...facts,
     code: 'genesys_credentials_refused',
     kind: 'systemic',
