@@ -27,7 +27,7 @@ interface Asker {
   readonly config: Config;
   readonly releasers: Releasers;
   /** Whether this process has one of these roles. */
-  does(...roles: Role[]): boolean;
+  readonly does: (...roles: Role[]) => boolean;
 }
 
 const QUESTION_TIMEOUT_MS = 20_000;
