@@ -76,7 +76,7 @@ test('what one token may ask is the default of the rate, and small JSON requests
     loadConfig({ ...minimal, GENESYS_REQUESTS_PER_MINUTE: '1000' }).GENESYS_REQUESTS_PER_MINUTE,
   ).toBe(1000);
   const other = loadConfig(reference);
-  expect([other.GENESYS_REQUESTS_PER_MINUTE, other.MAP_MAX_RECORDS]).toEqual([6000, 50_000]);
+  expect([other.GENESYS_REQUESTS_PER_MINUTE, other.MAP_MAX_RECORDS]).toEqual([6000, 5000]);
   expect(other.GENESYS_LOGIN_URL).toBeUndefined();
 });
 
