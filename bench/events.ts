@@ -97,7 +97,7 @@ export async function run(quick: boolean): Promise<BenchResult> {
       ],
       notes: [
         `${rounds} rounds, interleaved; ${warmUpMs / 1000} s warm-up, ${measureMs / 1000} s measured; 8 calls at once in (a), (b) and (b')`,
-        "(b) is the SDK as it comes, with its own HTTP handler and signing; the service has others, and (b') has the service's: against it (a) shows what the pipeline itself costs",
+        "(b) is the SDK as it comes; the service sends past its middleware, and so does (b'): against it (a) shows what the pipeline itself costs",
         'in (a) every streamed event matches the filter, as every entry of (b) is one to publish',
         `metrics interval ${METRICS_INTERVAL_MS / 1000} s here, 60 s by default`,
       ],
