@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { coerceError } from '../errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MapMetrics } from './map-metrics.ts';
@@ -17,6 +16,8 @@ export interface MapRequest {
   readonly dryRun: boolean;
   readonly skipUnchanged: boolean;
   readonly signal: AbortSignal;
+  /** Waits until other requests had their turn. */
+  readonly turn: () => Promise<void>;
   readonly log: Logger;
 }
 
@@ -80,7 +81,7 @@ export interface RecordMapper {
   map(request: MapRequest): Promise<MapResult>;
 }
 
-/** So many records are converted before others get their turn; many requests take theirs at once. */
+/** So many records are converted before others get their turn; all requests share them. */
 const RECORDS_PER_TURN = 100;
 
 export function createRecordMapper(options: {
@@ -95,7 +96,7 @@ export function createRecordMapper(options: {
       const { records, signal, dryRun } = request;
       const startedMs = performance.now();
       const converter = await converters.open(request.orgId, signal);
-      const { good, rejected } = await convertAll(records, converter, signal);
+      const { good, rejected } = await convertAll(records, converter, request);
       const fates = createRecordFates(metrics, dryRun);
       const all: Settled[] = [];
       const onSettled = (settled: readonly Settled[]) => {
@@ -171,12 +172,12 @@ function whyNot(
 async function convertAll(
   records: readonly unknown[],
   converter: RecordConverter,
-  signal: AbortSignal,
+  { signal, turn }: Pick<MapRequest, 'signal' | 'turn'>,
 ) {
   const good = [];
   const rejected: RejectedRecord[] = [];
   for (const [index, record] of records.entries()) {
-    if (index % RECORDS_PER_TURN === RECORDS_PER_TURN - 1) await setImmediate();
+    if (index % RECORDS_PER_TURN === RECORDS_PER_TURN - 1) await turn();
     signal.throwIfAborted();
     const converting = converter.convert(record);
     const converted = converting instanceof Promise ? await converting : converting;

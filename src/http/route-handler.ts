@@ -91,6 +91,7 @@ export function createRouteHandler(options: {
       request,
       response,
       signal,
+      turn: () => options.turns(signal),
       log: request.log,
       requestId: exchange.requestId,
       traceparent: exchange.trace.traceparent,

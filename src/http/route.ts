@@ -27,6 +27,8 @@ export interface Call<Query = object, Body = unknown> {
   readonly response: Response;
   /** Aborts when the caller disconnects before the answer is complete, or the service stops. */
   readonly signal: AbortSignal;
+  /** Waits until others had theirs: long work of all requests shares the turns of the event loop. */
+  readonly turn: () => Promise<void>;
   /** Has the request's id and trace id on every line. */
   readonly log: Logger;
   /** The caller's `x-request-id`, or one of ours. */

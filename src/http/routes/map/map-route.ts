@@ -91,7 +91,7 @@ export function mapRoute(options: {
   };
 
   async function mapBody(call: Call<MapQuery, MapBody>): Promise<Answer> {
-    const { query, body, signal, log } = call;
+    const { query, body, signal, turn, log } = call;
     const { orgId, records } = body;
     if (query.orgId !== undefined && query.orgId !== orgId) {
       throw invalidQuery('orgId', 'differs from that of the body; in JSON it stands in the body');
@@ -104,6 +104,7 @@ export function mapRoute(options: {
       dryRun: query.dryRun,
       skipUnchanged: query.skipUnchanged,
       signal,
+      turn,
       log,
     });
     return answerOf(result);

@@ -19,7 +19,7 @@ export async function simulateLines(
   call: Call,
   stream: AsyncIterable<Uint8Array>,
 ): Promise<undefined> {
-  const { signal, response } = call;
+  const { response } = call;
   const answer = ndjson(call);
   const parser = createJsonLinesParser({ maxLineBytes });
   const tally = createSimulationTally();
@@ -36,7 +36,7 @@ export async function simulateLines(
     }
     const events: readonly unknown[] = Array.isArray(line.value) ? line.value : [line.value];
     for (const [index, event] of events.entries()) {
-      if (index % TURN === TURN - 1) await nextTurn(signal);
+      if (index % TURN === TURN - 1) await call.turn();
       await write(line.line, await simulator.run(event));
     }
   };
@@ -56,9 +56,4 @@ export async function simulateLines(
   }
   answer.end({ status: 'done', ...reportOf(simulator, tally) });
   return undefined;
-}
-
-export async function nextTurn(signal: AbortSignal): Promise<void> {
-  await new Promise(setImmediate);
-  signal.throwIfAborted();
 }

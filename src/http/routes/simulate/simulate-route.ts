@@ -14,7 +14,7 @@ import {
   simulateBody,
   simulationAnswer,
 } from './simulate-body.ts';
-import { nextTurn, simulateLines, TURN } from './simulate-lines.ts';
+import { simulateLines, TURN } from './simulate-lines.ts';
 
 export interface SimulateRouteOptions {
   readonly simulator: Simulator;
@@ -45,7 +45,7 @@ export function simulateRoute(
     }
     const simulations =
       overrides === undefined
-        ? await runInTurns(simulator, events, call.signal)
+        ? await runInTurns(simulator, events, call.turn)
         : await simulator.runWith(overrides, events, call.signal);
     const tally = createSimulationTally();
     for (const simulation of simulations) tally.add(simulation);
@@ -105,11 +105,11 @@ export function simulateRoute(
 async function runInTurns(
   simulator: Simulator,
   events: readonly unknown[],
-  signal: AbortSignal,
+  turn: Call['turn'],
 ): Promise<Simulation[]> {
   const simulations: Simulation[] = [];
   for (const event of events) {
-    if (simulations.length % TURN === TURN - 1) await nextTurn(signal);
+    if (simulations.length % TURN === TURN - 1) await turn();
     simulations.push(await simulator.run(event));
   }
   return simulations;
