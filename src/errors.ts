@@ -49,7 +49,13 @@ export interface UpstreamErrorOptions extends BridgeErrorOptions {
   readonly tries?: number | undefined;
 }
 
-export type UpstreamService = 'genesys' | 'eventbridge' | 'sqs' | 'cloudwatch' | 'schemas';
+export type UpstreamService =
+  | 'genesys'
+  | 'eventbridge'
+  | 'sqs'
+  | 'cloudwatch'
+  | 'schemas'
+  | 'dynamodb';
 
 /** A remote service refused, failed, or could not be reached. `code` starts with its name. */
 export class UpstreamError extends BridgeError {

@@ -14,6 +14,8 @@ export interface MapMetrics {
   records(fate: RecordFate, count: number): void;
   write(outcome: 'written' | 'refused' | 'failed'): void;
   batchSize(size: number): void;
+  /** The table of fingerprints failed for so many records. */
+  fingerprintFailures(operation: 'ask' | 'announce' | 'settle', records: number): void;
 }
 
 export function createMapMetrics(registry: Registry): MapMetrics {
@@ -35,9 +37,16 @@ export function createMapMetrics(registry: Registry): MapMetrics {
     help: 'Records that go into one write at present',
     registers,
   });
+  const fingerprintFailures = new Counter({
+    name: 'map_fingerprint_failures_total',
+    help: 'Records whose fingerprint could not be asked for (written all the same), announced (not written) or settled (not remembered)',
+    labelNames: ['operation'],
+    registers,
+  });
   return {
     records: (fate, count) => records.inc({ fate }, count),
     write: (outcome) => writes.inc({ outcome }),
+    fingerprintFailures: (operation, count) => fingerprintFailures.inc({ operation }, count),
     batchSize: (size) => batchSize.set(size),
   };
 }

@@ -108,3 +108,45 @@ export interface Conversations {
     signal?: AbortSignal,
   ): AsyncIterable<readonly Conversation[]>;
 }
+
+/**
+ * What the contact centre is known to have, as one hash per entity: by its id alone, because
+ * whatever organisation a record comes in for, there is one entity of that id.
+ *
+ * It must never be wrong, only incomplete: a fingerprint is removed (and the removal is kept)
+ * before a write of its entity is attempted, and stored after the write was confirmed, unless
+ * another import wrote the same entity meanwhile: then nobody knows which came last.
+ */
+export interface Fingerprints {
+  /**
+   * An import begins. It must not write one entity twice at the same time.
+   *
+   * @param isWriting whether it is writing this entity at the moment.
+   */
+  open(isWriting: (id: string) => boolean): FingerprintsOfImport;
+  close(): void;
+}
+
+export interface FingerprintsOfImport {
+  /**
+   * Those that are exactly what was written last, and was confirmed; of different entities.
+   *
+   * @throws BridgeError `fingerprints_unavailable` where nothing can be written either.
+   */
+  unchanged(updates: readonly AttributeUpdate[]): Promise<ReadonlySet<AttributeUpdate>>;
+  /**
+   * Writes of these entities are about to be attempted; if it throws, they must not be.
+   *
+   * @throws BridgeError `fingerprints_unavailable`.
+   */
+  announce(updates: readonly AttributeUpdate[]): Promise<SettleAnnounced>;
+  close(): void;
+}
+
+/**
+ * What was announced came to its end, whatever it was.
+ *
+ * @param confirmed the updates to remember: those that were certainly written, or none.
+ * @throws BridgeError `fingerprints_unavailable` when they cannot be remembered.
+ */
+export type SettleAnnounced = (confirmed: readonly AttributeUpdate[]) => Promise<void>;

@@ -1,4 +1,4 @@
-import { group, integer, oneOf, text } from './kinds.ts';
+import { group, integer, oneOf, text, unset } from './kinds.ts';
 
 export const attributeSettings = {
   ...group('Attributes', {
@@ -38,12 +38,17 @@ export const attributeSettings = {
     ),
     FINGERPRINT_PATH: text(
       'data/fingerprints.db',
-      'File of the fingerprints behind `skipUnchanged`',
+      'File of the fingerprints behind `skipUnchanged`, for one process',
     ),
     FINGERPRINT_MAX_ROWS: integer(
       2_000_000,
       [1, 100_000_000],
       'Fingerprints kept; the oldest go first',
+    ),
+    FINGERPRINT_TABLE: text(
+      unset,
+      'DynamoDB table of the fingerprints in place of the file, the same for all processes with `api`; without it `skipUnchanged` is refused unless one process does everything',
+      { pattern: '^[\\w.-]{3,255}$' },
     ),
   }),
   // `REPORT_INTERVAL_MS` is of the event pipeline.

@@ -8,11 +8,12 @@ export const awsSettings = group('AWS', {
       pattern: '^[a-z0-9-]{1,32}$',
     },
   ),
-  AWS_ENDPOINT_URL: address(unset, 'Another address for all four services'),
+  AWS_ENDPOINT_URL: address(unset, 'Another address for all services of AWS'),
   AWS_ENDPOINT_URL_EVENTBRIDGE: address(unset, 'Another address for EventBridge'),
   AWS_ENDPOINT_URL_SQS: address(unset, 'Another address for SQS'),
   AWS_ENDPOINT_URL_CLOUDWATCH: address(unset, 'Another address for CloudWatch'),
   AWS_ENDPOINT_URL_SCHEMAS: address(unset, 'Another address for the Schema Registry'),
+  AWS_ENDPOINT_URL_DYNAMODB: address(unset, 'Another address for DynamoDB'),
   AWS_CA_BUNDLE: certificates(
     'File of PEM certificates of authorities that are trusted for AWS besides the usual ones',
   ),

@@ -58,7 +58,8 @@ export function problemsBetweenSettings(
       say('GENESYS_BASE_URL', isPlatform ? ', or GENESYS_REGION' : '');
     }
     if (publishes) say('EVENTBUS_NAME', ' unless ROLES has no publisher, and may be default');
-    if (reads || publishes || has('EVENT_SCHEMA_REGISTRY')) say('AWS_REGION');
+    if (reads || publishes || has('EVENT_SCHEMA_REGISTRY') || has('FINGERPRINT_TABLE'))
+      say('AWS_REGION');
   }
   const busRegion = regionIn(String(values['EVENTBUS_NAME']));
   if (busRegion !== undefined && busRegion !== values['AWS_REGION']) {

@@ -9,7 +9,6 @@ import { runMappingExamples } from '../attributes/mapping/mapping-examples.ts';
 import { parseMapping } from '../attributes/mapping/mapping-file.ts';
 import { createRecordConverters } from '../attributes/mapping/record-converter.ts';
 import { createUsageReports } from '../attributes/report/usage-reports.ts';
-import { createFingerprints } from '../attributes/upsert/fingerprints.ts';
 import { createUpserter } from '../attributes/upsert/upsert.ts';
 import type { GenesysClient } from '../genesys/client.ts';
 import { createAttributeDefinitions } from '../genesys/reference/attribute-definitions.ts';
@@ -23,6 +22,7 @@ import { reportRoute } from '../http/routes/report/report-route.ts';
 import { createCache } from '../lib/cache.ts';
 import { openConfigFile, readConfigFile } from '../lib/files/config-file.ts';
 import { createAvailability } from '../lib/health/availability.ts';
+import { openFingerprints, skipUnchangedRefusal } from './fingerprints.ts';
 import type { Shared } from './shared.ts';
 
 const REPORTS_KEPT = 200;
@@ -84,17 +84,12 @@ export async function openAttributes(
     log,
   });
 
-  const fingerprints = createFingerprints({
-    path: config.FINGERPRINT_PATH,
-    maxRows: config.FINGERPRINT_MAX_ROWS,
-  });
-  releasers.push('fingerprints', () => fingerprints.close());
   const metrics = createMapMetrics(registry);
   const writer = createAttributeWriter(client);
   const upserter = createUpserter({
     writer,
     permissionCheck: permissions,
-    fingerprints,
+    fingerprints: openFingerprints(shared, metrics),
     metrics,
     log,
     batchSize: config.MAP_BATCH_SIZE,
@@ -148,7 +143,12 @@ export async function openAttributes(
       releasers.push('attribute definer', () => definer.stop());
     },
     routes: [
-      mapRoute({ mapper, importer, maxRecords: config.MAP_MAX_RECORDS }),
+      mapRoute({
+        mapper,
+        importer,
+        maxRecords: config.MAP_MAX_RECORDS,
+        skipUnchangedRefusal: skipUnchangedRefusal(shared),
+      }),
       attributesRoute(inheritance),
       reportRoute({
         reports,

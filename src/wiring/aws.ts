@@ -7,6 +7,9 @@ import { networkOf } from './shared.ts';
 
 export type AwsConnections = ReturnType<typeof awsConnections>;
 
+/** A record is a call of its own. */
+const TABLE_SOCKETS = 32;
+
 /** Where each AWS service is; its own address wins over the one for all. One credentials for all. */
 export function awsConnections(
   config: Config,
@@ -36,5 +39,6 @@ export function awsConnections(
     }),
     cloudWatch: at(config.AWS_ENDPOINT_URL_CLOUDWATCH),
     schemas: at(config.AWS_ENDPOINT_URL_SCHEMAS),
+    dynamoDb: { ...at(config.AWS_ENDPOINT_URL_DYNAMODB), maxSockets: TABLE_SOCKETS },
   };
 }

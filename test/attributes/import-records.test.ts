@@ -6,7 +6,7 @@ import { createRecordImporter, type ImportOutput } from '../../src/attributes/im
 import { createMapMetrics } from '../../src/attributes/map-metrics.ts';
 import type { RecordConverter } from '../../src/attributes/mapping/record-converter.ts';
 import type { AttributeWriter } from '../../src/attributes/ports.ts';
-import { createFingerprints } from '../../src/attributes/upsert/fingerprints.ts';
+import { createFingerprintFile } from '../../src/attributes/upsert/fingerprint-file.ts';
 import { createUpserter } from '../../src/attributes/upsert/upsert.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createMetricsRegistry } from '../../src/lib/metrics.ts';
@@ -41,7 +41,7 @@ const writeAll: AttributeWriter = {
 async function open(options: { converter?: RecordConverter; writer?: AttributeWriter } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'import-'));
   onTestFinished(() => rm(folder, { recursive: true }));
-  const fingerprints = createFingerprints({ path: join(folder, 'f.db'), maxRows: 10 });
+  const fingerprints = createFingerprintFile({ path: join(folder, 'f.db'), maxRows: 10 });
   onTestFinished(() => fingerprints.close());
   const logged: string[] = [];
   const log = createLogger({ level: 'info', destination: { write: (l) => void logged.push(l) } });

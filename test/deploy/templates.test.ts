@@ -90,6 +90,7 @@ test('the role may do what the code does, and nothing else', () => {
     'client-sqs': 'sqs',
     'client-cloudwatch': 'cloudwatch',
     'client-schemas': 'schemas',
+    'client-dynamodb': 'dynamodb',
   };
   const needed = new Set<string>();
   for (const text of sourcesIn('src/aws')) {

@@ -2,10 +2,20 @@ import { coerceError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { PermissionCheck } from '../definitions/permission-check.ts';
 import type { MapMetrics } from '../map-metrics.ts';
-import type { AttributeUpdate, AttributeWriter } from '../ports.ts';
+import type {
+  AttributeUpdate,
+  AttributeWriter,
+  Fingerprints,
+  FingerprintsOfImport,
+} from '../ports.ts';
 import { type BatchSize, createBatchSize } from './batch-size.ts';
-import { createBatchWriter, notAttempted, WRITTEN, type WriteFate } from './batch-writer.ts';
-import type { Fingerprints } from './fingerprints.ts';
+import {
+  type BatchWriter,
+  createBatchWriter,
+  notAttempted,
+  WRITTEN,
+  type WriteFate,
+} from './batch-writer.ts';
 import { createWriteWindow, type WindowItem } from './write-window.ts';
 
 export type Fate =
@@ -105,15 +115,16 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
       },
       maxBytes: options.maxBatchBytes - options.writer.envelopeBytes,
     },
-    (update) => skipUnchanged && known.has(update),
+    skipUnchanged,
   );
   let inFlight = 0;
+  let isAsking = false;
   let finishing = false;
-  let linger: NodeJS.Timeout | undefined;
   let progress = Promise.withResolvers<void>();
+  const linger = createLinger(lingerMs, () => pump(true));
 
   const isOver = () => signal.aborted || writer.failure !== undefined;
-  const isFull = () => inFlight > 0 && window.isFull;
+  const isFull = () => (inFlight > 0 || isAsking) && window.isFull;
 
   function close(items: readonly WindowItem[], fateOf: (index: number) => Fate): void {
     if (items.length === 0) return;
@@ -127,61 +138,56 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
 
   async function send(batch: readonly WindowItem[]): Promise<void> {
     const updates = batch.map(({ update }) => update);
-    let fates: WriteFate[] = [];
+    let fates: readonly WriteFate[] = [];
     try {
-      known.announce(updates);
-      fates = await writer.write(updates);
-      known.settle(
-        updates,
-        skipUnchanged ? updates.filter((_, index) => fates[index] === WRITTEN) : [],
-      );
+      fates = await writeAnnounced(updates, { known, writer, log, remember: skipUnchanged });
     } catch (error) {
-      if (fates.length === 0) writer.stop(coerceError(error));
-      log.error({ err: error }, 'Fingerprints could not be kept');
+      writer.stop(coerceError(error));
     }
     close(batch, (index) => fates[index] ?? notAttempted(writer.failure));
+  }
+
+  function noteProgress(flush = finishing): void {
+    pump(finishing, flush);
+    progress.resolve();
+    progress = Promise.withResolvers();
   }
 
   async function dispatch(batch: readonly WindowItem[]): Promise<void> {
     inFlight += 1;
     await send(batch);
     inFlight -= 1;
-    pump();
-    progress.resolve();
-    progress = Promise.withResolvers();
+    noteProgress();
   }
 
-  /** The next batch; empty when what is queued is not enough for one. */
-  function take(flush: boolean): readonly WindowItem[] {
+  async function ask(items: readonly WindowItem[], flush: boolean): Promise<void> {
+    isAsking = true;
+    let unchanged: ReadonlySet<AttributeUpdate> = new Set();
     try {
-      const { batch, unchanged } = window.take(flush);
-      close(unchanged, () => UNCHANGED);
-      return batch;
+      unchanged = await known.unchanged(items.map(({ update }) => update));
     } catch (error) {
       writer.stop(coerceError(error));
-      return [];
     }
+    isAsking = false;
+    close(window.answer(unchanged), () => UNCHANGED);
+    noteProgress(flush || finishing);
   }
 
-  function pump(flush = finishing): void {
+  function pump(flush = finishing, flushQueue = flush): void {
+    if (!isOver()) {
+      const items = window.ask(flush);
+      if (items.length > 0) void ask(items, flush);
+    }
     while (inFlight < maxInFlight && !isOver()) {
-      const batch = take(flush);
+      const batch = window.take(flushQueue);
       if (batch.length === 0) break;
       if (dryRun) close(batch, () => WRITTEN);
       else void dispatch(batch);
     }
-    if (isOver() && (flush || window.hasBatch)) {
+    if (isOver() && (flushQueue || window.isFull)) {
       close(window.takeAll(), () => notAttempted(writer.failure));
     }
-    if (window.isQueueEmpty) {
-      clearTimeout(linger);
-      linger = undefined;
-    } else if (lingerMs !== undefined) {
-      linger ??= setTimeout(() => {
-        linger = undefined;
-        pump(true);
-      }, lingerMs);
-    }
+    linger.run(!window.isIdle);
   }
 
   return {
@@ -190,7 +196,7 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
       if (superseded !== undefined) {
         const fate: Fate = { fate: 'superseded', by: position };
         onSettled([{ position: superseded, id: update.id, fate }]);
-      } else if (window.hasBatch || (lingerMs !== undefined && linger === undefined)) {
+      } else if (window.hasBatch || window.isFull || linger.isDue) {
         pump();
       }
     },
@@ -208,6 +214,52 @@ function openRun(options: UpserterOptions, size: BatchSize, request: UpsertReque
     },
     get failure() {
       return writer.failure;
+    },
+  };
+}
+
+async function writeAnnounced(
+  updates: readonly AttributeUpdate[],
+  {
+    known,
+    writer,
+    log,
+    remember,
+  }: {
+    known: FingerprintsOfImport;
+    writer: BatchWriter;
+    log: Logger;
+    remember: boolean;
+  },
+): Promise<readonly WriteFate[]> {
+  const settle = await known.announce(updates);
+  const fates = await writer.write(updates);
+  const written = updates.filter((_, index) => fates[index] === WRITTEN);
+  await settle(remember ? written : []).catch((error: unknown) => {
+    log.error({ err: error }, 'Fingerprints could not be kept');
+  });
+  return fates;
+}
+
+/** Ends the wait of what has waited for so long; without `ms` never. */
+function createLinger(ms: number | undefined, end: () => void) {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    /** Something waits, and no time runs. */
+    get isDue() {
+      return ms !== undefined && timer === undefined;
+    },
+    /** @param waits whether something does; else the time stops. */
+    run(waits: boolean) {
+      if (!waits) {
+        clearTimeout(timer);
+        timer = undefined;
+      } else if (ms !== undefined) {
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          end();
+        }, ms);
+      }
     },
   };
 }

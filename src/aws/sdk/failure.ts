@@ -37,7 +37,7 @@ const REFUSED: Verdict = { code: 'refused', kind: 'reject' };
 const BY_CODE: ReadonlyMap<string, Verdict> = new Map([
   ...pairs(
     THROTTLED,
-    'BandwidthLimitExceeded Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException TooManyRequestsException RequestLimitExceeded LimitExceededException SlowDown KmsThrottled OverLimit',
+    'BandwidthLimitExceeded Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException TooManyRequestsException RequestLimitExceeded LimitExceededException SlowDown KmsThrottled OverLimit ProvisionedThroughputExceededException',
   ),
   ...pairs(
     UNAVAILABLE,
@@ -76,6 +76,9 @@ const MISSING: Readonly<Record<AwsService, ReadonlyMap<string, Verdict>>> = {
   ),
   schemas: new Map(pairs({ code: 'schema_missing', kind: 'systemic' }, 'NotFoundException')),
   cloudwatch: new Map(),
+  dynamodb: new Map(
+    pairs({ code: 'table_missing', kind: 'systemic' }, 'ResourceNotFoundException'),
+  ),
 };
 
 const TITLES: Readonly<Record<AwsService, string>> = {
@@ -83,6 +86,7 @@ const TITLES: Readonly<Record<AwsService, string>> = {
   sqs: 'SQS',
   schemas: 'The Schema Registry',
   cloudwatch: 'CloudWatch',
+  dynamodb: 'DynamoDB',
 };
 
 /** What the SDK throws, as far as it can be relied on. */
@@ -101,7 +105,7 @@ interface Facts {
 /**
  * Whatever an SDK client threw, as an UpstreamError: `<service>_throttled`, `_unavailable`,
  * `_timeout` (retry), `_proxy` (retry, or systemic where it refuses us), `_credentials`, `_access_denied`, `_endpoint`, `_certificate`,
- * `_bus_missing`, `_queue_missing`, `_schema_missing` (systemic), `_refused`, `_too_large`
+ * `_bus_missing`, `_queue_missing`, `_schema_missing`, `_table_missing` (systemic), `_refused`, `_too_large`
  * (reject).
  *
  * Decided by AWS' error code and the HTTP status; the names of the SDK's errors are unreliable

@@ -1,4 +1,5 @@
 import type { Permission } from '../../attributes/ports.ts';
+import { createFingerprintTable } from '../../aws/dynamodb/fingerprint-table.ts';
 import { createEventBus } from '../../aws/event-bridge.ts';
 import { createSchemaRegistry } from '../../aws/schema-registry.ts';
 import { createDeadLetterQueue } from '../../aws/sqs/dead-letter-queue.ts';
@@ -145,6 +146,7 @@ function awsQuestions(asker: Asker): Question[] {
       },
     });
   }
+  questions.push(...fingerprintQuestions(asker, connections));
   const sendsMetrics = does('reader', 'publisher') && config.CLOUDWATCH_ENABLED;
   questions.push({
     subject: 'CloudWatch metrics',
@@ -154,6 +156,22 @@ function awsQuestions(asker: Asker): Question[] {
       : 'none are sent',
   });
   return questions;
+}
+
+function fingerprintQuestions(
+  { config, does, releasers }: Asker,
+  connections: AwsConnections,
+): Question[] {
+  const { FINGERPRINT_TABLE: table } = config;
+  if (table === undefined || !does('api')) return [];
+  const fingerprints = createFingerprintTable({
+    ...connections.dynamoDb,
+    table,
+    patienceMs: 0,
+    onFailure: () => undefined,
+  });
+  releasers.push('fingerprint table', () => fingerprints.close());
+  return [{ subject: `DynamoDB table ${table}`, ask: (signal) => fingerprints.check(signal) }];
 }
 
 function bufferQuestions(

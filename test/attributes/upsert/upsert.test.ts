@@ -5,14 +5,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { createMapMetrics } from '../../../src/attributes/map-metrics.ts';
-import type { AttributeUpdate, AttributeWriter } from '../../../src/attributes/ports.ts';
-import { createFingerprints } from '../../../src/attributes/upsert/fingerprints.ts';
+import type {
+  AttributeUpdate,
+  AttributeWriter,
+  Fingerprints,
+} from '../../../src/attributes/ports.ts';
+import { createFingerprintFile } from '../../../src/attributes/upsert/fingerprint-file.ts';
 import {
   createUpserter,
   type Settled,
   type UpserterOptions,
 } from '../../../src/attributes/upsert/upsert.ts';
-import { UpstreamError } from '../../../src/errors.ts';
+import { BridgeError, UpstreamError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
 import { createMetricsRegistry } from '../../../src/lib/metrics.ts';
 
@@ -73,7 +77,7 @@ function memoryWriter(behaviour: { fails?: (batch: number) => boolean } = {}) {
 }
 
 async function upserter(writer: AttributeWriter, options: Partial<UpserterOptions> = {}) {
-  const fingerprints = createFingerprints({ path: await fingerprintPath(), maxRows: 1000 });
+  const fingerprints = createFingerprintFile({ path: await fingerprintPath(), maxRows: 1000 });
   onTestFinished(() => fingerprints.close());
   return createUpserter({
     writer,
@@ -203,6 +207,39 @@ test('the bound in bytes is one of the whole body', async () => {
   const lengths = bodies.map((body) => Buffer.byteLength(body));
   expect(Math.max(...lengths)).toBeLessThanOrEqual(200);
   expect(lengths.filter((bytes) => bytes > 170).length).toBeGreaterThan(4);
+});
+
+test('when nobody can say what is unchanged, nothing is sent, and each record has a fate', async () => {
+  const memory = memoryWriter();
+  const broken = new BridgeError('disk', { code: 'fingerprints_unavailable', kind: 'systemic' });
+  const run = (settled: Settled[]) => ({
+    skipUnchanged: true,
+    dryRun: false,
+    signal: new AbortController().signal,
+    log,
+    onSettled: (fates: readonly Settled[]) => void settled.push(...fates),
+  });
+  const fingerprints: Fingerprints = {
+    open: () => ({
+      unchanged: () => Promise.reject(broken),
+      announce: () => Promise.reject(broken),
+      close: () => undefined,
+    }),
+    close: () => undefined,
+  };
+  const settled: Settled[] = [];
+  const open = (await upserter(memory.writer, { fingerprints })).open(run(settled));
+  for (let position = 0; position < 10; position += 1) {
+    if (open.full) await open.room();
+    open.add(position, update(`id${position}`), 10);
+  }
+  await open.finish();
+  expect(memory.batches).toEqual([]);
+  expect(open.failure).toBe(broken);
+  expect(settled).toHaveLength(10);
+  for (const { fate } of settled) {
+    expect(fate).toMatchObject({ code: 'fingerprints_unavailable', attempted: false });
+  }
 });
 
 test('a batch is bounded by bytes too', async () => {

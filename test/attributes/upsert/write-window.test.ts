@@ -1,12 +1,26 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { AttributeUpdate } from '../../../src/attributes/ports.ts';
-import { createWriteWindow, type WindowItem } from '../../../src/attributes/upsert/write-window.ts';
+import {
+  createWriteWindow,
+  type WindowItem,
+  type WriteWindow,
+} from '../../../src/attributes/upsert/write-window.ts';
 
 const LIMITS = { maxUpdates: 3, maxBytes: 100 };
 const update = (id: string): AttributeUpdate => ({ id, attributes: new Map() });
 const shown = (items: readonly WindowItem[]) =>
   items.map(({ position, update: { id } }) => `${id}${position}`).join(' ');
+
+/** Asks about everything at hand. @returns what is unchanged. */
+function askAll(window: WriteWindow, isUnchanged: (id: string) => boolean): WindowItem[] {
+  const found: WindowItem[] = [];
+  for (;;) {
+    const asked = window.ask(true).map((item) => item.update);
+    if (asked.length === 0) return found;
+    found.push(...window.answer(new Set(asked.filter(({ id }) => isUnchanged(id)))));
+  }
+}
 
 interface Case {
   /** `id` or `id:bytes`; the position is its place here. 10 bytes where nothing is said. */
@@ -66,57 +80,67 @@ test.each<readonly [string, Case]>([
   ],
 ])('%s', (_name, wanted) => {
   const { unchanged: known = '', flush = false } = wanted;
-  const window = createWriteWindow(LIMITS, ({ id }) => known.includes(id));
+  const window = createWriteWindow(LIMITS, known !== '');
   const superseded: number[] = [];
   for (const [position, given] of wanted.added.entries()) {
     const [id = '', bytes = '10'] = given.split(':');
     const earlier = window.add(position, update(id), Number(bytes));
     if (earlier !== undefined) superseded.push(earlier);
   }
-  const { batch, unchanged } = window.take(flush);
+  const unchanged = askAll(window, (id) => known.includes(id));
+  const batch = window.take(flush);
   expect(shown(batch)).toBe(wanted.batch);
   expect(shown(unchanged)).toBe(wanted.settledUnchanged ?? '');
   expect(superseded).toEqual(wanted.superseded ?? []);
   window.close(unchanged);
   window.close(batch);
   const rest = window.take(true);
-  expect(shown(rest.batch)).toBe(wanted.rest);
-  window.close([...rest.batch, ...rest.unchanged]);
+  expect(shown(rest)).toBe(wanted.rest);
+  window.close(rest);
   expect(window.isEmpty).toBe(true);
   expect(window.hasBatch).toBe(false);
 });
 
 test('one that comes while its id is being written is blocked, and counts towards being full', () => {
-  const window = createWriteWindow(LIMITS, () => false);
+  const window = createWriteWindow(LIMITS, false);
   window.add(0, update('a'), 10);
-  const first = window.take(true).batch;
+  const first = window.take(true);
   expect(window.isWriting('a')).toBe(true);
   expect(window.add(1, update('a'), 70)).toBeUndefined();
   expect(window.isFull).toBe(false);
   expect(window.add(2, update('a'), 100)).toBe(1);
   expect(window.isFull).toBe(true);
   expect(window.hasBatch).toBe(false);
-  expect(window.take(true).batch).toEqual([]);
+  expect(window.take(true)).toEqual([]);
 
   window.close(first);
   expect(window.hasBatch).toBe(true);
-  const second = window.take(false).batch;
+  const second = window.take(false);
   expect(shown(second)).toBe('a2');
   window.close(second);
   expect(window.isEmpty).toBe(true);
 });
 
-test('when nobody can say what is unchanged, nothing leaves the queue', () => {
-  let isBroken = true;
-  const window = createWriteWindow(LIMITS, ({ id }) => {
-    if (isBroken && id === 'b') throw new Error('disk');
-    return id === 'a';
-  });
-  for (const [position, id] of ['a', 'b', 'c'].entries()) window.add(position, update(id), 10);
-  expect(() => window.take(true)).toThrow('disk');
-  isBroken = false;
-  const { batch, unchanged } = window.take(true);
-  expect([shown(batch), shown(unchanged)]).toEqual(['b1 c2', 'a0']);
+test('what was superseded while its answer was awaited is written, whatever the answer is', () => {
+  const window = createWriteWindow(LIMITS, true);
+  const [old, unchanged] = [update('a'), update('b')];
+  window.add(0, old, 60);
+  window.add(1, unchanged, 30);
+  expect(shown(window.ask(false))).toBe('');
+  expect(shown(window.ask(true))).toBe('a0 b1');
+  expect(window.add(2, update('a'), 70)).toBe(0);
+  window.add(3, update('c'), 10);
+  expect(window.isFull).toBe(true);
+  // One answer at a time, and no smaller write than need be meanwhile.
+  expect(window.ask(true)).toEqual([]);
+  expect(window.take(true)).toEqual([]);
+
+  const left = window.answer(new Set([old, unchanged]));
+
+  expect(shown(left)).toBe('b1');
+  window.close(left);
+  expect(shown(window.take(true))).toBe('a2');
+  expect(shown(window.ask(true))).toBe('c3');
 });
 
 test('whatever comes: each record leaves once, and no write is over its limits', () => {
@@ -125,11 +149,12 @@ test('whatever comes: each record leaves once, and no write is over its limits',
       id: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'unchanged'),
       bytes: fc.integer({ min: 1, max: 120 }),
     }),
-    fc.constantFrom('take', 'flush', 'close', 'takeAll' as const),
+    fc.constantFrom('take', 'flush', 'ask', 'askAll', 'answer', 'close', 'takeAll' as const),
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const window = createWriteWindow(LIMITS, ({ id }) => id === 'unchanged');
+    fc.property(fc.array(step, { maxLength: 80 }), fc.boolean(), (steps, asksFirst) => {
+      const window = createWriteWindow(LIMITS, asksFirst);
+      let asked: AttributeUpdate[] = [];
       const left: number[] = [];
       const writing: (readonly WindowItem[])[] = [];
       const leave = (items: readonly WindowItem[]) => {
@@ -137,7 +162,8 @@ test('whatever comes: each record leaves once, and no write is over its limits',
         window.close(items);
       };
       let added = 0;
-      const all = [...steps, 'takeAll', ...steps.map(() => 'close'), 'takeAll', 'takeAll'] as const;
+      const end = ['answer', 'takeAll'] as const;
+      const all = [...steps, ...end, ...steps.map(() => 'close' as const), ...end, ...end];
       for (const next of all) {
         if (typeof next === 'object') {
           const superseded = window.add(added, update(next.id), next.bytes);
@@ -145,19 +171,26 @@ test('whatever comes: each record leaves once, and no write is over its limits',
           added += 1;
         } else if (next === 'close') {
           leave(writing.shift() ?? []);
+        } else if (next === 'ask' || next === 'askAll') {
+          const items = window.ask(next === 'askAll');
+          expect(items.length).toBeLessThanOrEqual(LIMITS.maxUpdates);
+          expect(items.length === 0 || asked.length === 0).toBe(true);
+          if (items.length > 0) asked = items.map((item) => item.update);
+        } else if (next === 'answer') {
+          leave(window.answer(new Set(asked.filter(({ id }) => id === 'unchanged'))));
+          asked = [];
         } else if (next === 'takeAll') {
           leave(window.takeAll());
         } else {
-          const { batch, unchanged } = window.take(next === 'flush');
+          const batch = window.take(next === 'flush');
           const bytes = batch.reduce((sum, item) => sum + item.bytes, 0);
           expect(batch.length).toBeLessThanOrEqual(LIMITS.maxUpdates);
           expect(batch.length <= 1 || bytes <= LIMITS.maxBytes).toBe(true);
-          leave(unchanged);
           if (batch.length > 0) writing.push(batch);
         }
       }
       expect(left.sort((a, b) => a - b)).toEqual([...Array(added).keys()]);
-      expect([window.isEmpty, window.isQueueEmpty, window.isFull]).toEqual([true, true, false]);
+      expect([window.isEmpty, window.isIdle, window.isFull]).toEqual([true, true, false]);
     }),
   );
 });

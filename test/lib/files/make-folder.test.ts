@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createFingerprints } from '../../../src/attributes/upsert/fingerprints.ts';
+import { createFingerprintFile } from '../../../src/attributes/upsert/fingerprint-file.ts';
 import { makeFolder } from '../../../src/lib/files/make-folder.ts';
 
 test('makes what is missing, and takes what is there', () => {
@@ -22,11 +22,11 @@ test('ends where a file system answers ENOENT', () => {
   expect(() => makeFolder('/proc/nowhere/deeper')).toThrow();
 });
 
-test('fingerprints that cannot be kept there are an error, not a hang', () => {
-  const fingerprints = createFingerprints({ path: '/proc/nowhere/deep/er.db', maxRows: 10 });
+test('fingerprints that cannot be kept there are an error, not a hang', async () => {
+  const fingerprints = createFingerprintFile({ path: '/proc/nowhere/deep/er.db', maxRows: 10 });
   const run = fingerprints.open(() => false);
   const updates = [{ id: 'T1', attributes: new Map([['a', 'x']]) }];
-  run.announce(updates);
-  expect(() => run.settle(updates, updates)).toThrow('/proc/nowhere/deep/er.db');
+  const settle = await run.announce(updates);
+  await expect(settle(updates)).rejects.toThrow('/proc/nowhere/deep/er.db');
   fingerprints.close();
 });

@@ -28,8 +28,10 @@ export function mapRoute(options: {
   readonly importer: RecordImporter;
   /** In one JSON request. */
   readonly maxRecords: number;
+  /** Why `skipUnchanged` would not be right here. */
+  readonly skipUnchangedRefusal?: string | undefined;
 }): Route<MapQuery, MapBody> {
-  const { mapper, importer, maxRecords } = options;
+  const { mapper, importer, maxRecords, skipUnchangedRefusal } = options;
 
   return {
     method: 'post',
@@ -63,7 +65,8 @@ export function mapRoute(options: {
         skipUnchanged: {
           type: 'boolean',
           default: false,
-          description: 'Leaves out records that Genesys has like this already',
+          description:
+            'Leaves out records that Genesys has like this already; refused (400) where other processes may write and FINGERPRINT_TABLE is not set',
         },
       },
     },
@@ -86,6 +89,9 @@ export function mapRoute(options: {
     responses: mapResponses,
     example: mapExample.body,
     async handle(call) {
+      if (call.query.skipUnchanged && skipUnchangedRefusal !== undefined) {
+        throw new Problem(400, 'skip_unchanged_not_shared', skipUnchangedRefusal);
+      }
       return call.stream === undefined ? mapBody(call) : importStream(call, call.stream);
     },
   };

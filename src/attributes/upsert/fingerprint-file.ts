@@ -2,42 +2,9 @@ import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { BridgeError, messageOf } from '../../errors.ts';
 import { openSqliteFile } from '../../lib/files/sqlite-file.ts';
-import type { AttributeUpdate } from '../ports.ts';
+import type { AttributeUpdate, Fingerprints } from '../ports.ts';
 
-/**
- * What the contact centre is known to have, as one hash per entity, on disk.
- *
- * It must never be wrong, only incomplete: a fingerprint is removed (and the removal is on disk)
- * before a write of its entity is attempted, and stored after the write was confirmed, unless
- * another import wrote the same entity meanwhile: then nobody knows which came last.
- * It holds for one process that is the only writer of these attributes.
- */
-export interface Fingerprints {
-  /**
-   * An import begins. It must not write one entity twice at the same time.
-   *
-   * @param isWriting whether it is writing this entity at the moment.
-   */
-  open(isWriting: (id: string) => boolean): FingerprintsOfImport;
-  close(): void;
-}
-
-/** All its functions throw BridgeError `fingerprints_unavailable` when the file cannot be used. */
-export interface FingerprintsOfImport {
-  /** Whether exactly this update was the last one that was written, and was confirmed. */
-  has(update: AttributeUpdate): boolean;
-  /** Writes of these entities are about to be attempted; if it throws, they must not be. */
-  announce(updates: readonly AttributeUpdate[]): void;
-  /**
-   * What was announced came to its end, whatever it was.
-   *
-   * @param confirmed the updates to remember: those that were certainly written, or none.
-   */
-  settle(updates: readonly AttributeUpdate[], confirmed: readonly AttributeUpdate[]): void;
-  close(): void;
-}
-
-export interface FingerprintOptions {
+export interface FingerprintFileOptions {
   /** The file; it is made when the first fingerprint is stored. */
   readonly path: string;
   /** The oldest go first. */
@@ -50,7 +17,11 @@ interface Import {
   readonly overlapping: Set<string>;
 }
 
-export function createFingerprints(options: FingerprintOptions): Fingerprints {
+/**
+ * Fingerprints in a file of this process, which must be the only writer of these attributes. What is
+ * asked and said holds at once, not only when the promise has resolved.
+ */
+export function createFingerprintFile(options: FingerprintFileOptions): Fingerprints {
   const imports = new Set<Import>();
   let store = existsSync(options.path) ? openStore(options) : undefined;
 
@@ -64,10 +35,14 @@ export function createFingerprints(options: FingerprintOptions): Fingerprints {
       }
 
       return {
-        has: (update) =>
-          store?.has(keyOf(update), valueOf(update)) === true &&
-          !others().some((other) => other.isWriting(update.id)),
-        announce(updates) {
+        async unchanged(updates) {
+          const kept = store;
+          if (kept === undefined) return new Set();
+          const known = updates.filter((update) => kept.has(keyOf(update), valueOf(update)));
+          const busy = others();
+          return new Set(known.filter(({ id }) => !busy.some((other) => other.isWriting(id))));
+        },
+        async announce(updates) {
           store?.remove(updates, keyOf);
           for (const other of others()) {
             for (const { id } of updates) {
@@ -76,15 +51,15 @@ export function createFingerprints(options: FingerprintOptions): Fingerprints {
               mine.overlapping.add(id);
             }
           }
-        },
-        settle(updates, confirmed) {
-          const known = confirmed.filter(({ id }) => !mine.overlapping.has(id));
-          if (mine.overlapping.size > 0) {
-            for (const { id } of updates) mine.overlapping.delete(id);
-          }
-          if (known.length === 0) return;
-          store ??= openStore(options);
-          store.add(known.map((update) => [keyOf(update), valueOf(update)]));
+          return async (confirmed) => {
+            const known = confirmed.filter(({ id }) => !mine.overlapping.has(id));
+            if (mine.overlapping.size > 0) {
+              for (const { id } of updates) mine.overlapping.delete(id);
+            }
+            if (known.length === 0) return;
+            store ??= openStore(options);
+            store.add(known.map((update) => [keyOf(update), valueOf(update)]));
+          };
         },
         close: () => imports.delete(mine),
       };
@@ -103,7 +78,7 @@ interface Store {
   close(): void;
 }
 
-function openStore({ path, maxRows }: FingerprintOptions): Store {
+function openStore({ path, maxRows }: FingerprintFileOptions): Store {
   const file = guard(path, () => {
     // Its removals survive a power cut, or a wrong fingerprint would come back.
     const opened = openSqliteFile(path, { busyTimeoutMs: 1000 });
@@ -165,11 +140,14 @@ function guard<T>(path: string, work: () => T): T {
   }
 }
 
-/** By id alone: whatever organisation a record came in for, Genesys has one entity of that id. */
 function keyOf({ id }: AttributeUpdate): Uint8Array {
-  return hash('sha256', id, 'buffer').subarray(0, 16);
+  return shortHash(id);
 }
 
 function valueOf({ attributes }: AttributeUpdate): Uint8Array {
-  return hash('sha256', JSON.stringify([...attributes]), 'buffer').subarray(0, 16);
+  return shortHash(JSON.stringify([...attributes]));
+}
+
+function shortHash(text: string): Uint8Array {
+  return hash('sha256', text, 'buffer').subarray(0, 16);
 }
