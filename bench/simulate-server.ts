@@ -67,6 +67,7 @@ const server = createHttpServer({
     authenticate: async () => ({ roles: new Set<Role>(['simulate']) }),
   },
   health: shared.health,
+  roles: shared.roles,
   log,
   registry: shared.registry,
   about: { name: 'bench', version: '0' },

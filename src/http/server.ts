@@ -11,7 +11,7 @@ import { docsRoutes } from './routes/docs-routes.ts';
 import { type OperationRouteOptions, operationRoutes } from './routes/operation-routes.ts';
 import { type ProbeOptions, probeRoutes } from './routes/probe-routes.ts';
 import { createHttpMetrics } from './telemetry/http-metrics.ts';
-import { registerProcessMetrics } from './telemetry/process-metrics.ts';
+import { registerProcessMetrics, registerReadiness } from './telemetry/process-metrics.ts';
 import { createRefusals } from './telemetry/refusals.ts';
 import { pathOf } from './telemetry/request-log.ts';
 
@@ -53,6 +53,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   let stopped: Promise<void> | undefined;
 
   registerProcessMetrics(options.registry, options.about);
+  registerReadiness(options.registry, options.health, options.roles);
   const refusals = createRefusals(log);
   const loop = createLoopMonitor();
   const metrics = createHttpMetrics(options.registry, () => loop.delayMs);
@@ -75,6 +76,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     ...options.routes,
     ...probeRoutes({
       health: options.health,
+      roles: options.roles,
       isDraining: () => draining,
       loopDelayMs: () => loop.delayMs,
     }),

@@ -80,7 +80,7 @@ export async function openAttributes(
   });
   const defining = createAvailability({
     what: 'Defining attributes in Genesys',
-    reporter: health.dependency('attribute-definitions'),
+    reporter: health.dependency('attribute-definitions', { role: 'api' }),
     log,
   });
 

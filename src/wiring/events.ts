@@ -145,12 +145,14 @@ export async function openSimulation(
 }
 
 function openSchema(
-  { config, log, health, schemas }: Shared,
+  { config, log, health, roles, schemas }: Shared,
   connect: () => SchemaRegistry,
 ): Promise<EventSchemaSource> | EventSchemaSource {
   const mode = config.EVENT_SCHEMA_MODE;
-  if (mode === 'off') return noSchema();
-  const reporter = health.dependency('schema');
+  // A reader passes on what it reads.
+  if (mode === 'off' || !(roles.has('api') || roles.has('publisher'))) return noSchema();
+  const required = roles.has('publisher');
+  const reporter = health.dependency('schema', required ? { role: 'publisher' } : { required });
   const { EVENT_SCHEMA_REGISTRY: registryName, EVENT_SCHEMA_NAME: schemaName } = config;
   if (registryName === undefined || schemaName === undefined) {
     return openSchemaFile({

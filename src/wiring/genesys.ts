@@ -87,29 +87,27 @@ export function checkCredentials(
   permissions: PermissionCheck | undefined,
 ): void {
   const common = { intervalMs: CHECK_INTERVAL_MS, retry: CHECK_RETRY };
-  const token = startDependencyCheck({
-    ...common,
-    availability: createAvailability({
-      what: 'Access to Genesys',
-      reporter: health.dependency('token'),
-      log,
-    }),
-    consequence: () => 'no call can be made',
-    async check(signal) {
-      await Promise.all([
-        roles.has('api') && tokens.get('customattributes:write', signal),
-        roles.has('reader') && tokens.get('event:subscribe', signal),
-      ]);
-      return undefined;
-    },
-  });
-  releasers.push('token check', () => token.stop());
+  const scopes = { api: 'customattributes:write', reader: 'event:subscribe' } as const;
+  for (const role of ['api', 'reader'] as const) {
+    if (!roles.has(role)) continue;
+    const token = startDependencyCheck({
+      ...common,
+      availability: createAvailability({
+        what: `Access to Genesys for the role ${role}`,
+        reporter: health.dependency('token', { role }),
+        log,
+      }),
+      consequence: () => 'no call can be made',
+      check: async (signal) => void (await tokens.get(scopes[role], signal)),
+    });
+    releasers.push('token check', () => token.stop());
+  }
   if (permissions === undefined) return;
   const permission = startDependencyCheck({
     ...common,
     availability: createAvailability({
       what: 'Permission to write attributes',
-      reporter: health.dependency('permissions'),
+      reporter: health.dependency('permissions', { role: 'api' }),
       log,
     }),
     consequence: () => 'records are not written',

@@ -10,7 +10,7 @@ import type { Config } from '../settings/load-config.ts';
 import { networkOf, type Shared } from './shared.ts';
 
 export function openHttp(
-  { config, log, health, registry, releasers, traces }: Shared,
+  { config, log, health, registry, releasers, roles, traces }: Shared,
   routes: readonly Route[],
   status: () => object,
 ) {
@@ -47,6 +47,7 @@ export function openHttp(
     allowedHosts: namesIn(config.ALLOWED_HOSTS),
     authentication,
     health,
+    roles,
     registry,
     log,
     about: about(),

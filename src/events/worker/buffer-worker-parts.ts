@@ -47,7 +47,11 @@ export function createBufferWorkerParts(options: BufferWorkerPartsOptions) {
   const { buffer, bus, queue, pipeline, stats, health, registry, log, holdSeconds } = options;
   const { windowEvents = 2000, checkMs = CHECK_MS, backOff, sleep } = options;
   const availability = (name: string, what: string, required = true) =>
-    createAvailability({ what, reporter: health.dependency(name, { required }), log });
+    createAvailability({
+      what,
+      reporter: health.dependency(name, { required, role: 'publisher' }),
+      log,
+    });
   const outlet = busOutlet(bus, pipeline, stats);
   const counts = createHoldCounts();
   const bufferAvailability = availability('buffer', 'The event buffer');

@@ -12,6 +12,8 @@ export type Made<Entry> =
 export interface WorkerOutlet<Entry> {
   /** Its name in readiness. */
   readonly name: 'bus' | 'buffer';
+  /** What a process does that needs it. */
+  readonly role: 'reader' | 'publisher';
   /** Subject of the log lines. */
   readonly what: string;
   readonly port: Outlet<Entry>;
@@ -30,6 +32,7 @@ export function busOutlet(
 ): WorkerOutlet<BusEntry> {
   return {
     name: 'bus',
+    role: 'publisher',
     what: 'The event bus',
     port: bus,
     entryOf: ({ raw, eventId }) => pipeline.process(raw, eventId),
@@ -42,6 +45,7 @@ export function busOutlet(
 export function bufferOutlet(buffer: EventBuffer): WorkerOutlet<BufferedEvent> {
   return {
     name: 'buffer',
+    role: 'reader',
     what: 'The event buffer',
     port: buffer,
     entryOf: ({ eventId, takenAtMs, raw }) => ({

@@ -63,8 +63,8 @@ export interface WorkerParts<Entry = BusEntry> {
 export function createWorkerParts<Entry>(options: WorkerPartsOptions<Entry>): WorkerParts<Entry> {
   const { source, outlet, queue, pipeline, journal, stats, health, registry, log } = options;
   const { streamRetryMaxMs, checkMs, backOff, sleep } = options;
-  const availability = (name: string, what: string) =>
-    createAvailability({ what, reporter: health.dependency(name), log });
+  const availability = (name: string, what: string, role = 'reader') =>
+    createAvailability({ what, reporter: health.dependency(name, { role }), log });
   const journalAvailability = availability('journal', 'The event journal');
   journalAvailability.up();
 
@@ -98,7 +98,7 @@ export function createWorkerParts<Entry>(options: WorkerPartsOptions<Entry>): Wo
   });
   const publisher = createPublisher({
     bus: outlet.port,
-    availability: availability(outlet.name, outlet.what),
+    availability: availability(outlet.name, outlet.what, outlet.role),
     stats: outlet.stats,
     log,
     ...options.publish,
@@ -112,7 +112,7 @@ export function createWorkerParts<Entry>(options: WorkerPartsOptions<Entry>): Wo
       ? undefined
       : createFailureStop({
           pipeline,
-          availability: availability('pipeline', 'The event pipeline'),
+          availability: availability('pipeline', 'The event pipeline', outlet.role),
           recall: () => journal.recall('failures'),
           remember: (decision) => journal.remember('failures', decision),
           checkMs: backOff.baseMs,

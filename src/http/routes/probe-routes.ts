@@ -4,6 +4,8 @@ import { closedObject } from './schema-shapes.ts';
 
 export interface ProbeOptions {
   readonly health: Health;
+  /** What this process does. */
+  readonly roles: ReadonlySet<string>;
   readonly isDraining: () => boolean;
   readonly loopDelayMs: () => number;
 }
@@ -49,9 +51,12 @@ function livez({ loopDelayMs }: ProbeOptions): Route {
   };
 }
 
+const roleName = { enum: ['api', 'reader', 'publisher'] };
+
 const readiness = {
   ...closedObject({
     status: { enum: ['ready', 'not_ready', 'draining'] },
+    roles: { type: 'array', items: roleName, description: 'What this process does (`ROLES`)' },
     dependencies: {
       type: 'array',
       items: {
@@ -61,7 +66,8 @@ const readiness = {
         properties: {
           name: { type: 'string' },
           state: { enum: ['starting', 'up', 'down'] },
-          required: { type: 'boolean', description: 'The service is not ready without it' },
+          required: { type: 'boolean', description: 'What was asked for is not ready without it' },
+          role: { ...roleName, description: 'The only role that needs it; none: all of them do' },
           since: { type: 'string', format: 'date-time' },
           note: { type: 'string', description: 'Only when authentication is off' },
           lastError: {
@@ -81,7 +87,7 @@ const readiness = {
   }),
 };
 
-function readyz({ health, isDraining }: ProbeOptions): Route {
+function readyz({ health, roles: ours, isDraining }: ProbeOptions): Route<{ role?: string }> {
   return {
     method: 'get',
     path: '/readyz',
@@ -89,10 +95,15 @@ function readyz({ health, isDraining }: ProbeOptions): Route {
     operationId: 'readyz',
     summary: 'Can the service do its work?',
     description:
-      'Every dependency by name, with its state. Ready again by itself when the required ones are up. Asks for no credentials; with authentication, notes and failures are in GET /status only, because they name accounts, roles and queues.',
+      'Every dependency by name, with its state. With `role` only what that role of this process needs has to be up: `role=api` is for whoever sends callers here, since `/map` and `/report` do not need the event stream, EventBridge or SQS; a role that this process has not is never ready. Without it everything has to be. Ready again by itself when the required ones are up. Asks for no credentials; with authentication, notes and failures are in GET /status only, because they name accounts, roles and queues.',
     tag,
     quiet: true,
     probe: true,
+    query: {
+      type: 'object',
+      additionalProperties: false,
+      properties: { role: { ...roleName, description: 'Ask for this role alone' } },
+    },
     responses: {
       200: { description: 'All required dependencies are up', schema: readiness },
       503: {
@@ -100,18 +111,19 @@ function readyz({ health, isDraining }: ProbeOptions): Route {
         schema: readiness,
       },
     },
-    async handle({ roles }) {
+    async handle({ roles, query: { role: asked } }) {
       const draining = isDraining();
-      const ready = health.ready && !draining;
+      const isWell = asked === undefined ? health.ready : ours.has(asked) && health.readyFor(asked);
+      const ready = isWell && !draining;
+      const dependencies = health.snapshot(asked);
       const notReady = draining ? 'draining' : 'not_ready';
       return {
         status: ready ? 200 : 503,
         headers: noStore,
         body: {
           status: ready ? 'ready' : notReady,
-          dependencies: roles.has('operate')
-            ? health.snapshot()
-            : health.snapshot().map(forAnybody),
+          roles: [...ours],
+          dependencies: roles.has('operate') ? dependencies : dependencies.map(forAnybody),
         },
       };
     },
@@ -119,6 +131,6 @@ function readyz({ health, isDraining }: ProbeOptions): Route {
 }
 
 /** Notes and failures name accounts, roles, queues and what is in files. */
-function forAnybody({ name, state, required, since }: DependencyHealth) {
-  return { name, state, required, since };
+function forAnybody({ name, state, required, role, since }: DependencyHealth) {
+  return { name, state, required, ...(role !== undefined && { role }), since };
 }

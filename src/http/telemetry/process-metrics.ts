@@ -1,3 +1,4 @@
+import type { Health } from '../../lib/health/health.ts';
 import { Counter, Gauge, type Registry } from '../../lib/metrics.ts';
 import type { About } from '../about.ts';
 
@@ -41,4 +42,21 @@ export function registerProcessMetrics(registry: Registry, about: About): void {
     labelNames: ['version', 'commit', 'node'],
     registers,
   }).set({ version: about.version, commit: about.commit ?? '', node: process.versions.node }, 1);
+}
+
+/** Readiness for alarms: a probe that asks for one role says nothing of the others. */
+export function registerReadiness(
+  registry: Registry,
+  health: Pick<Health, 'readyFor'>,
+  roles: ReadonlySet<string>,
+): void {
+  void new Gauge({
+    name: 'bridge_ready',
+    help: '1 while all is up that the role needs, as GET /readyz?role=… says',
+    labelNames: ['role'],
+    registers: [registry],
+    collect() {
+      for (const role of roles) this.set({ role }, Number(health.readyFor(role)));
+    },
+  });
 }

@@ -5,8 +5,10 @@ export type DependencyState = 'starting' | 'up' | 'down';
 export interface DependencyHealth {
   readonly name: string;
   readonly state: DependencyState;
-  /** Whether the service is unready while this one is not up. */
+  /** Whether the service, or the role that was asked for, is unready while this one is not up. */
   readonly required: boolean;
+  /** The only role that needs it; none: all of them do. */
+  readonly role?: string;
   /** When it got into this state, ISO 8601. */
   readonly since: string;
   /** The last failure, kept after recovery: what, and when (ISO 8601). */
@@ -24,15 +26,22 @@ export interface DependencyReporter {
 
 /** Every dependency by name, for readiness. */
 export interface Health {
-  dependency(name: string, options?: { required?: boolean }): DependencyReporter;
-  snapshot(): readonly DependencyHealth[];
+  dependency(name: string, options?: { required?: boolean; role?: string }): DependencyReporter;
+  /** What of them is required: by any role, or by this one. */
+  snapshot(role?: string): readonly DependencyHealth[];
   /** All that are required are up. */
   readonly ready: boolean;
+  /** All that this role requires are up. */
+  readyFor(role: string): boolean;
 }
 
 export function createHealth(now: () => Date = () => new Date()): Health {
   /** Several parts may report one dependency, each for itself. */
   const dependencies = new Map<string, DependencyHealth[]>();
+  const isReady = (role?: string) =>
+    [...dependencies.values()]
+      .flat()
+      .every((part) => part.state === 'up' || !isRequired(part, role));
 
   return {
     dependency(name, options = {}) {
@@ -43,6 +52,7 @@ export function createHealth(now: () => Date = () => new Date()): Health {
         name,
         state: 'starting',
         required: options.required ?? true,
+        ...(options.role !== undefined && { role: options.role }),
         since: now().toISOString(),
       };
       parts.push(part);
@@ -69,13 +79,20 @@ export function createHealth(now: () => Date = () => new Date()): Health {
         },
       };
     },
-    snapshot: () => [...dependencies.values()].flatMap((parts) => together(parts) ?? []),
+    snapshot: (role) =>
+      [...dependencies.values()].flatMap(
+        (parts) =>
+          together(parts.map((part) => ({ ...part, required: isRequired(part, role) }))) ?? [],
+      ),
     get ready() {
-      return [...dependencies.values()]
-        .flat()
-        .every(({ required, state }) => !required || state === 'up');
+      return isReady();
     },
+    readyFor: isReady,
   };
+}
+
+function isRequired(part: DependencyHealth, role: string | undefined): boolean {
+  return part.required && (role === undefined || part.role === undefined || part.role === role);
 }
 
 /** A dependency is as well as the worst that is said of it; what keeps the service unready goes first. */

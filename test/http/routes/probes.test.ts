@@ -55,6 +55,7 @@ test('with authentication, anybody learns names and states, and only operators w
   const since = expect.stringMatching(/Z$/) as string;
   expect(await ask('/readyz')).toEqual({
     status: 'not_ready',
+    roles: ['api', 'reader', 'publisher'],
     dependencies: [
       { name: 'stream', state: 'up', required: true, since },
       { name: 'queue', state: 'down', required: true, since },

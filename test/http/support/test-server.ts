@@ -41,6 +41,7 @@ export async function startTestServer(
     allowedHosts: ['x'],
     authentication: { schemes: [], authenticate: async () => ({ roles: ALL_ROLES }) },
     health,
+    roles: new Set(['api', 'reader', 'publisher']),
     log,
     registry: createMetricsRegistry(),
     about: { name: 'interaction-bridge', version: '0.0.0' },

@@ -52,3 +52,33 @@ test('takes whatever was thrown', () => {
   health.dependency('sqs').down('a string');
   expect(health.snapshot()[0]?.lastError?.message).toBe('a string');
 });
+
+test('a role is ready without what only others need; everything stays visible', () => {
+  const health = setup();
+  const bus = health.dependency('bus', { role: 'publisher' });
+  const ours = health.dependency('token', { role: 'api' });
+  const theirs = health.dependency('token', { role: 'reader' });
+  const shared = health.dependency('disk');
+  ours.up();
+  shared.up();
+  bus.down(new Error('away'));
+  theirs.down(new Error('no scope'));
+
+  expect([health.ready, health.readyFor('api'), health.readyFor('reader')]).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  expect(health.snapshot('api')).toMatchObject([
+    { name: 'bus', state: 'down', required: false, role: 'publisher' },
+    { name: 'token', state: 'down', required: false, role: 'reader' },
+    { name: 'disk', state: 'up', required: true },
+  ]);
+  expect(health.snapshot()).toMatchObject([
+    { name: 'bus', state: 'down', required: true },
+    { name: 'token', state: 'down', required: true, role: 'reader' },
+    { name: 'disk', state: 'up', required: true },
+  ]);
+  shared.down(new Error('full'));
+  expect(health.readyFor('api')).toBe(false);
+});
