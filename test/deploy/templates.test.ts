@@ -1,56 +1,36 @@
 // The deployment kit parses, and its names are those of the code.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import { BYTES_PER_VALUE } from '../../src/http/body/json-guard.ts';
 import { settings } from '../../src/settings/settings.ts';
 import { heldBodyBytes } from '../../src/wiring/http.ts';
 import { readContainer } from '../doors/support/container.ts';
+import {
+  actionsOfTheCode,
+  type Json,
+  manifestsIn,
+  ofType,
+  sourcesIn,
+  stringsOf,
+  template,
+  valuesOf,
+} from './support/kit.ts';
 
-type Json = Readonly<Record<string, unknown>>;
-
-const template = parse(readFileSync('deploy/cloudformation.yaml', 'utf8'), {
-  strict: true,
-  uniqueKeys: true,
-}) as { Parameters: Json; Conditions: Json; Resources: Record<string, Resource>; Outputs: Json };
-interface Resource {
-  readonly Type: string;
-  readonly Properties: Json;
-}
 const manifestText = readFileSync('deploy/kubernetes/interaction-bridge.yaml', 'utf8');
-const manifests = parseAllDocuments(manifestText).map((document) => {
-  expect(document.errors).toEqual([]);
-  return document.toJS() as Json & { kind: string; spec: Json };
-});
+const manifests = manifestsIn('interaction-bridge.yaml');
 const dockerfile = readFileSync('Dockerfile', 'utf8');
-const sourcesIn = (folder: string) =>
-  readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
-    .map((file) => readFileSync(`${folder}/${file}`, 'utf8'));
 const routes = sourcesIn('src/http').join('\n');
 
-/** Every value under this key, at any depth. */
-function valuesOf(node: unknown, key: string): unknown[] {
-  const found: unknown[] = [];
-  if (typeof node !== 'object' || node === null) return found;
-  for (const [name, value] of Object.entries(node) as [string, unknown][]) {
-    if (name === key) found.push(value);
-    found.push(...valuesOf(value, key));
-  }
-  return found;
-}
 const firstGroups = (text: string, pattern: RegExp) =>
   Array.from(text.matchAll(pattern), ([, group = '']) => group);
-const stringsOf = (node: unknown, key: string) => valuesOf(node, key).flat().map(String);
 
 function only(kind: string) {
   const [found, ...others] = manifests.filter((manifest) => manifest.kind === kind);
   if (found === undefined || others.length > 0) throw new Error(`There is not one ${kind}`);
   return found;
 }
-const ofType = (type: string) =>
-  Object.entries(template.Resources).filter(([, { Type }]) => Type === type);
 
 /** What the code sends to CloudWatch. */
 const metricNames = new Set(
@@ -85,21 +65,7 @@ test('CloudFormation refers only to what it declares', () => {
 });
 
 test('the role may do what the code does, and nothing else', () => {
-  const prefixes: Record<string, string> = {
-    'client-eventbridge': 'events',
-    'client-sqs': 'sqs',
-    'client-cloudwatch': 'cloudwatch',
-    'client-schemas': 'schemas',
-    'client-dynamodb': 'dynamodb',
-  };
-  const needed = new Set<string>();
-  for (const text of sourcesIn('src/aws')) {
-    const client = /@aws-sdk\/(client-\w+)'/.exec(text)?.[1];
-    for (const [, command = ''] of text.matchAll(/(?:new |command: )(\w+)Command\b/g)) {
-      // SQS knows one permission for a call and its batch.
-      needed.add(`${prefixes[client ?? '']}:${command.replace(/Batch$/, '')}`);
-    }
-  }
+  const needed = actionsOfTheCode();
   const [[, role] = [undefined, undefined]] = ofType('AWS::IAM::Role');
   const granted = stringsOf(role?.Properties['Policies'], 'Action');
   expect(new Set(granted)).toEqual(needed);
@@ -125,6 +91,8 @@ test('alarms are about real metrics, are told to somebody, and have a page in th
   const headings = readFileSync('docs/runbook.md', 'utf8').match(/^## .+$/gm);
   const alarms = ofType('AWS::CloudWatch::Alarm');
   expect(alarms.map(([name]) => name).sort()).toEqual([
+    'BufferAgeAlarm',
+    'BufferLagAlarm',
     'DeadLetterAgeAlarm',
     'FailedEventsAlarm',
     'LagAlarm',
@@ -223,10 +191,10 @@ test('ports, probes, volumes and times agree with the code and the image', () =>
   expect(probes).toEqual({
     startupProbe: '/livez',
     livenessProbe: '/livez',
-    readinessProbe: '/readyz',
+    readinessProbe: '/readyz?role=api',
   });
   for (const path of [...Object.values(probes), '/livez'])
-    expect(routes).toContain(`path: '${path}'`);
+    expect(routes).toContain(`path: '${path?.split('?')[0]}'`);
   expect(dockerfile).toMatch(/HEALTHCHECK[^]*\/livez/);
 
   const data = only('ConfigMap')['data'] as Record<string, string>;
@@ -257,9 +225,7 @@ test('ports, probes, volumes and times agree with the code and the image', () =>
   expect(valuesOf(only('Service'), 'selector')).toEqual([labels]);
   expect(valuesOf(deployment.spec['template'], 'labels')).toEqual([labels]);
   const [[, identity] = [undefined, undefined]] = ofType('AWS::EKS::PodIdentityAssociation');
-  expect(identity?.Properties['ServiceAccount']).toBe(
-    (only('ServiceAccount')['metadata'] as Json)['name'],
-  );
+  expect(identity?.Properties['ServiceAccount']).toBe(only('ServiceAccount').metadata['name']);
   expect(stringsOf(deployment, 'serviceAccountName')).toEqual([
     identity?.Properties['ServiceAccount'],
   ]);
