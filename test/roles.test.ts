@@ -1,8 +1,12 @@
 // What each role needs, and what it does not.
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
-import { startSandbox } from '../src/sandbox/sandbox.ts';
+import { type Sandbox, startSandbox } from '../src/sandbox/sandbox.ts';
+import { stringsOf, template } from './deploy/support/kit.ts';
 import { createQueue } from './events/buffer/support/buffer-worker-on.ts';
 import { startApp, startAppWithSandbox, type TestApp, until } from './support/app.ts';
+
+type Counts = ReturnType<Sandbox['requests']['counts']>;
 
 const running: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -24,6 +28,20 @@ const downIn = ({ body }: Readiness) =>
   body.dependencies.filter(({ state }) => state === 'down').map(({ name }) => name);
 const isReady = (app: TestApp, role?: string) => async () =>
   (await readiness(app, role)).status === 200;
+/** Actions that the template grants to the role of this name. */
+const grantedTo = (name: string) =>
+  stringsOf(template.Resources[`${name}Role`]?.Properties['Policies'], 'Action');
+/** Actions that the calls since `before` needed. */
+function actionsSince(before: Counts, { requests }: Sandbox): string[] {
+  return Object.entries(requests.counts())
+    .filter(([name, counts]) => name.startsWith('aws.') && !isDeepStrictEqual(counts, before[name]))
+    .map(([name]) =>
+      name
+        .slice('aws.'.length)
+        .replace('.', ':')
+        .replace(/Batch$/, ''),
+    );
+}
 const map = (app: TestApp) =>
   app.post('/map', { orgId: 'acme-emea-support', records: [{ ticketId: 'T1', priority: 'high' }] });
 
@@ -89,6 +107,7 @@ test('a publisher has no credentials for Genesys, a reader asks nothing of Event
   const sandbox = await startSandbox({ traffic: 50 });
   running.push(sandbox);
   const BUFFER_QUEUE_URL = await createQueue(sandbox, 'buffer.fifo');
+  const atFirst = sandbox.requests.counts();
   const settings = { ...sandbox.environment, BUFFER_QUEUE_URL };
   const reader = await startApp({ ...settings, ROLES: 'reader', READER_NAME: 'one' });
   running.unshift(reader);
@@ -98,10 +117,14 @@ test('a publisher has no credentials for Genesys, a reader asks nothing of Event
       (await reader.get('/metrics')).text().then((text) => /buffered_total [1-9]/.test(text)),
     'events in the buffer',
   );
-  const asked = Object.keys(sandbox.requests.counts());
-  expect(asked.filter((name) => name.startsWith('aws.events'))).toEqual([]);
+  const asked = actionsSince(atFirst, sandbox);
+  expect(asked).toContain('sqs:SendMessage');
+  for (const action of asked) expect(grantedTo('Reader')).toContain(action);
   expect((await readiness(reader)).body.dependencies.map(({ name }) => name)).not.toContain('bus');
 
+  running.shift();
+  await reader.stop();
+  const before = sandbox.requests.counts();
   const withoutGenesys = Object.fromEntries(
     Object.entries(settings).filter(([name]) => !/^(?:OAUTH|GENESYS)_/.test(name)),
   );
@@ -109,6 +132,9 @@ test('a publisher has no credentials for Genesys, a reader asks nothing of Event
   running.unshift(publisher);
   await publisher.ready();
   await until(() => sandbox.cloud.busEventCount() > 0, 'published events');
+  const actions = actionsSince(before, sandbox);
+  expect(actions).toEqual(expect.arrayContaining(['events:PutEvents', 'sqs:ReceiveMessage']));
+  for (const action of actions) expect(grantedTo('Publisher')).toContain(action);
   expect((await map(publisher)).status).toBe(404);
   expect((await publisher.get('/dead-letters')).status).toBe(404);
 });

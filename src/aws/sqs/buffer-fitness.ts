@@ -19,7 +19,9 @@ type Attributes = Readonly<Record<string, string>>;
 const RETENTION_SECONDS = 1_209_600;
 const MESSAGE_BYTES = 1_048_576;
 /** Of a queue that moves messages elsewhere by itself: only as a net below ours. */
-const MIN_RECEIVES = 100;
+const NET_RECEIVES = 100;
+/** SQS knows no more. */
+const MAX_RECEIVES = 1000;
 const HIGH_THROUGHPUT: Attributes = {
   DeduplicationScope: 'messageGroup',
   FifoThroughputLimit: 'perMessageGroupId',
@@ -64,11 +66,11 @@ export function judgeBuffer(found: Attributes, use: BufferUse): BufferFitness {
     mended['DelaySeconds'] = '0';
   }
   const redrive = redriveOf(found['RedrivePolicy']);
-  if (redrive !== undefined && redrive.maxReceiveCount <= use.maxHolds) {
+  if (redrive !== undefined && redrive.maxReceiveCount < Math.min(MAX_RECEIVES, use.maxHolds + 1)) {
     problems.push(
       `it moves events away after ${redrive.maxReceiveCount} holds (RedrivePolicy), before they are dead letters after ${use.maxHolds} (BUFFER_MAX_HOLDS)`,
     );
-    const maxReceiveCount = Math.max(MIN_RECEIVES, 2 * use.maxHolds);
+    const maxReceiveCount = Math.min(MAX_RECEIVES, Math.max(NET_RECEIVES, 2 * use.maxHolds));
     mended['RedrivePolicy'] = JSON.stringify({ ...redrive, maxReceiveCount });
   }
   if (problems.length > 0) problems.push(`mend it: ${setCommand(use, mended)}`);
