@@ -34,7 +34,7 @@ export const awsSettings = group('AWS', {
   ),
   DLQ_QUEUE_URL: address(
     unset,
-    'SQS dead-letter queue, standard or FIFO (`.fifo`), also of another region or behind a VPC endpoint: its host is called unless an address is set for SQS; required while the worker is on',
+    'SQS dead-letter queue, standard or FIFO (`.fifo`), also of another region or behind a VPC endpoint: its host is called unless an address is set for SQS; required by readers and publishers',
   ),
   CLOUDWATCH_ENABLED: flag(true, 'Send metrics to CloudWatch'),
   METRICS_INTERVAL_MS: integer(60_000, [100, 3_600_000], 'Between two sends to CloudWatch'),
