@@ -82,6 +82,18 @@ export class UpstreamError extends BridgeError {
   }
 }
 
+/** There is enough going on already: for this caller, or for all. Nothing was begun. */
+export class BusyError extends BridgeError {
+  override name = 'BusyError';
+  /** Others may still begin. */
+  readonly isCallers: boolean;
+
+  constructor(message: string, options: { readonly code: string; readonly isCallers: boolean }) {
+    super(message, { code: options.code, kind: 'retry' });
+    this.isCallers = options.isCallers;
+  }
+}
+
 /** The settings or a configuration file are wrong. `problems` has one sentence for each. */
 export class ConfigError extends BridgeError {
   override name = 'ConfigError';

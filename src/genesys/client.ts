@@ -2,11 +2,12 @@ import type { Readable } from 'node:stream';
 import { coerceError, UpstreamError } from '../errors.ts';
 import { cutText } from '../lib/cut-text.ts';
 import type { TokenBucket } from '../lib/limits/token-bucket.ts';
+import { createTurnstile } from '../lib/limits/turnstile.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Registry } from '../lib/metrics.ts';
 import type { Network } from '../lib/network/outgoing-agent.ts';
 import { type RetryPolicy, retry, type Sleep } from '../lib/retry.ts';
-import { createClientMetrics } from './client-metrics.ts';
+import { type ClientMetrics, createClientMetrics } from './client-metrics.ts';
 import { createExchange, type Exchanged, type Target } from './exchange.ts';
 import { badAnswer, type ErrorBody, readErrorBody, refusal } from './failures.ts';
 import {
@@ -21,6 +22,7 @@ import {
 import { createRateLimit } from './rate-limit.ts';
 import { ShapeError } from './shape.ts';
 import type { TokenCache } from './tokens/token-cache.ts';
+import { URGENCIES } from './urgency.ts';
 
 export interface GenesysClientOptions {
   /** API base, for example `https://api.mypurecloud.com`. */
@@ -30,6 +32,8 @@ export interface GenesysClientOptions {
   readonly bucket: TokenBucket;
   readonly timeouts: RequestTimeouts;
   readonly maxConnections: number;
+  /** At most so many processes share the limit of Genesys. Default 1. */
+  readonly sharers?: number | undefined;
   readonly network?: Network | undefined;
   /** The one retry layer. The wait for a turn in the bucket does not count as elapsed time. */
   readonly retry: RetryPolicy;
@@ -37,6 +41,8 @@ export interface GenesysClientOptions {
   readonly log: Logger;
   /** W3C trace context of what is being done right now, to hand on. */
   readonly traceparent?: () => string | undefined;
+  /** On whose behalf it is done; calls of different callers get their turns in rotation. */
+  readonly caller?: () => string | undefined;
   /** Larger answers fail. Default 32 MiB. */
   readonly maxAnswerBytes?: number;
   readonly now?: () => number;
@@ -93,21 +99,15 @@ export interface GenesysClient {
 }
 
 const MAX_ERROR_BYTES = 65_536;
+/** The service itself, when it acts for nobody. */
+const OURSELVES = '';
 
 export function createGenesysClient(options: GenesysClientOptions): GenesysClient {
   const { tokens, bucket, log } = options;
   const now = options.now ?? Date.now;
   const http = createHttp(options);
   const metrics = createClientMetrics(options.registry, () => bucket.perMinute);
-  const exchange = createExchange({
-    base: options.baseUrl.replace(/\/+$/, ''),
-    tokens,
-    bucket,
-    rateLimit: createRateLimit({ bucket, maxPauseMs: options.retry.budgetMs ?? 120_000, now }),
-    metrics,
-    log,
-    now,
-  });
+  const exchange = openExchange(options, metrics, now);
   let closed = false;
 
   function renewToken(operation: string, token: string): void {
@@ -126,11 +126,13 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
     let waitedMs = 0;
 
     async function ask(tries: number): Promise<Exchanged<Received>> {
-      waitedMs += await exchange.turn(signal);
       const traceparent = options.traceparent?.();
       const exchanged = await exchange.send(
         { ...request, query, body, traceparent, signal, tries },
         (outgoing) => http.send(outgoing),
+        (turnMs) => {
+          waitedMs += turnMs;
+        },
       );
       if (exchanged.answer.status === 429) throttled += 1;
       return exchanged;
@@ -179,11 +181,10 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
   }
 
   async function open(stream: GenesysStream): Promise<Readable> {
-    const { operation, path, scope, silenceMs, signal } = stream;
+    const { operation, path, scope, silenceMs, signal, urgency } = stream;
     for (let tries = 1; ; tries += 1) {
-      await exchange.turn(signal);
       const { answer, token, facts, retryAfterMs } = await exchange.send(
-        { operation, method: 'GET', path, query: '', scope, signal, tries },
+        { operation, method: 'GET', path, query: '', scope, urgency, signal, tries },
         (outgoing) => http.open(outgoing, silenceMs),
       );
       const isPage = firstHeader(answer.headers, 'content-type')?.includes('html') === true;
@@ -210,6 +211,31 @@ export function createGenesysClient(options: GenesysClientOptions): GenesysClien
       await http.close();
     },
   };
+}
+
+/** The one way of everything that is asked: in turn, and no faster than Genesys allows. */
+function openExchange(options: GenesysClientOptions, metrics: ClientMetrics, now: () => number) {
+  const { bucket, log, sharers, tokens } = options;
+  return createExchange({
+    base: options.baseUrl.replace(/\/+$/, ''),
+    tokens,
+    turnstile: createTurnstile({
+      bucket,
+      places: options.maxConnections,
+      classes: URGENCIES,
+      sleep: options.sleep,
+    }),
+    caller: () => options.caller?.() ?? OURSELVES,
+    rateLimit: createRateLimit({
+      bucket,
+      maxPauseMs: options.retry.budgetMs ?? 120_000,
+      sharers,
+      now,
+    }),
+    metrics,
+    log,
+    now,
+  });
 }
 
 /**

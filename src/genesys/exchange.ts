@@ -1,5 +1,5 @@
 import { UpstreamError } from '../errors.ts';
-import type { TokenBucket } from '../lib/limits/token-bucket.ts';
+import type { Turnstile } from '../lib/limits/turnstile.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ClientMetrics } from './client-metrics.ts';
 import { type CallFacts, noAnswer } from './failures.ts';
@@ -7,12 +7,15 @@ import type { Method, Outgoing, Received } from './http.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { Scope } from './scopes.ts';
 import type { TokenCache } from './tokens/token-cache.ts';
+import type { Urgency } from './urgency.ts';
 
 export interface ExchangeOptions {
   /** API base, without a slash at the end. */
   readonly base: string;
   readonly tokens: TokenCache;
-  readonly bucket: TokenBucket;
+  readonly turnstile: Turnstile<Urgency>;
+  /** On whose behalf calls are made right now. */
+  readonly caller: () => string;
   readonly rateLimit: RateLimit;
   readonly metrics: ClientMetrics;
   readonly log: Pick<Logger, 'debug'>;
@@ -26,6 +29,7 @@ export interface Target {
   /** With its parameters encoded, without the query. */
   readonly path: string;
   readonly scope: Scope;
+  readonly urgency: Urgency;
 }
 
 interface Question extends Target {
@@ -53,21 +57,23 @@ type Heard = Pick<Received, 'status' | 'headers'>;
 
 /** The parts of one try that calls and streams have in common. */
 export interface Exchange {
-  /** Waits under the rate limit; how long it took, in milliseconds. */
-  turn(signal: AbortSignal | undefined): Promise<number>;
   /**
-   * One request with a token, measured; what its answer says of the rate limit is followed.
+   * Waits for its turn under the rate limit, then one request with a token, measured; what its answer
+   * says of the rate limit is followed.
    *
+   * @param onTurn gets how long the wait took, in milliseconds.
    * @throws what the token cache threw, or what `noAnswer` makes of no answer.
    */
   send<A extends Heard>(
     question: Question,
     send: (outgoing: Outgoing) => Promise<A>,
+    onTurn?: (waitedMs: number) => void,
   ): Promise<Exchanged<A>>;
 }
 
 export function createExchange(options: ExchangeOptions): Exchange {
-  const { base, tokens, bucket, rateLimit, metrics, log, now } = options;
+  const { base, tokens, turnstile, rateLimit, metrics, log, now } = options;
+  let inFlight = 0;
 
   /** Counts the exchange, also when it fails or is cut off. */
   async function measured<A extends Heard>(
@@ -91,35 +97,39 @@ export function createExchange(options: ExchangeOptions): Exchange {
   }
 
   return {
-    async turn(signal) {
-      const startedMs = now();
-      await bucket.take(signal);
-      const waitedMs = now() - startedMs;
+    async send(question, send, onTurn) {
+      const { operation, method, path, scope, body, signal, tries, urgency } = question;
+      const askedMs = now();
+      const leave = await turnstile.enter({ class: urgency, caller: options.caller() }, signal);
+      const waitedMs = now() - askedMs;
       metrics.waited(waitedMs / 1000);
-      return waitedMs;
-    },
-
-    async send(question, send) {
-      const { operation, method, path, scope, body, signal, tries } = question;
-      const token = await tokens.get(scope, signal);
-      const facts = { operation, method, path, scope, tries, secrets: [token] };
-      const outgoing: Outgoing = {
-        method,
-        url: base + path + question.query,
-        headers: headersOf(token, body, question.traceparent),
-        body,
-        signal,
-      };
-      const { answer, latencyMs } = await measured(operation, async () => {
-        try {
-          return await send(outgoing);
-        } catch (error) {
-          signal?.throwIfAborted();
-          throw noAnswer(facts, error);
-        }
-      });
-      const retryAfterMs = rateLimit.observe(answer);
-      return { answer, latencyMs, retryAfterMs, token, facts };
+      onTurn?.(waitedMs);
+      inFlight += 1;
+      try {
+        const token = await tokens.get(scope, signal);
+        const facts = { operation, method, path, scope, tries, secrets: [token] };
+        const outgoing: Outgoing = {
+          method,
+          url: base + path + question.query,
+          headers: headersOf(token, body, question.traceparent),
+          body,
+          signal,
+        };
+        const sentMs = now();
+        const { answer, latencyMs } = await measured(operation, async () => {
+          try {
+            return await send(outgoing);
+          } catch (error) {
+            signal?.throwIfAborted();
+            throw noAnswer(facts, error);
+          }
+        });
+        const retryAfterMs = rateLimit.observe(answer, { sentMs, inFlight: inFlight - 1 });
+        return { answer, latencyMs, retryAfterMs, token, facts };
+      } finally {
+        inFlight -= 1;
+        leave();
+      }
     },
   };
 }

@@ -15,7 +15,7 @@ export interface RequestTimeouts {
   readonly headersMs: number;
   /** The longest silence within an answer. */
   readonly bodyMs: number;
-  /** One try as a whole, the wait for a free socket included. */
+  /** One try as a whole, without the wait for its turn. */
   readonly tryMs: number;
 }
 

@@ -52,6 +52,7 @@ export async function* pagesOf<T>(
         pageNumber: String(asked),
       },
       scope,
+      urgency: 'read',
       signal,
       read: (body) => readPage(body, asked, request.read),
     });

@@ -2,18 +2,28 @@ import { readInteger } from '../lib/decimal.ts';
 import type { TokenBucket } from '../lib/limits/token-bucket.ts';
 import { parseRetryAfter } from '../lib/retry.ts';
 import { firstHeader, type Received } from './http.ts';
+import { type BudgetNews, createPacing } from './pacing.ts';
 
 export interface RateLimitOptions {
-  readonly bucket: TokenBucket;
+  readonly bucket: Pick<TokenBucket, 'perMinute' | 'pauseUntil' | 'setPerMinute'>;
   /** However long Genesys says, everybody pauses no longer than this, in milliseconds. */
   readonly maxPauseMs: number;
+  /** At most so many processes share the limit of Genesys. Default 1. */
+  readonly sharers?: number | undefined;
   readonly now: () => number;
 }
 
 /** Keeps the shared token bucket in step with what Genesys says about its limits. */
 export interface RateLimit {
-  /** Looks at an answer; returns what it asks a refused call to wait, in milliseconds. */
-  observe(answer: Pick<Received, 'status' | 'headers'>): number | undefined;
+  /**
+   * Looks at an answer; returns what it asks a refused call to wait, in milliseconds.
+   *
+   * @param request when it was sent (epoch, milliseconds), and how many others are under way.
+   */
+  observe(
+    answer: Pick<Received, 'status' | 'headers'>,
+    request: Pick<BudgetNews, 'sentMs' | 'inFlight'>,
+  ): number | undefined;
 }
 
 /** Between two halvings, and between two steps back up. */
@@ -22,54 +32,82 @@ const GROW_EVERY_MS = 10_000;
 const GROWTH = 0.05;
 
 /**
- * Genesys sends `inin-ratelimit-allowed` (requests a minute) with answers and `Retry-After`, else
- * `inin-ratelimit-reset` (seconds), with a 429. A 429 with neither says only that we are too fast:
- * the rate is halved, and grows back by a twentieth of the limit every ten seconds without a 429.
+ * Genesys sends `inin-ratelimit-allowed` (requests a minute), `-count` (of all who share them) and
+ * `-reset` (seconds) with answers, and `Retry-After` with a 429. As long as it sends no count, we
+ * keep to our share of the limit; then we take what the others leave. A 429 that names no time says
+ * only that we are too fast: the rate is halved, and grows back by a twentieth of the limit every ten
+ * seconds without a 429.
  */
-export function createRateLimit({ bucket, maxPauseMs, now }: RateLimitOptions): RateLimit {
-  let ceiling = bucket.perMinute;
+export function createRateLimit(options: RateLimitOptions): RateLimit {
+  const { bucket, maxPauseMs, sharers = 1, now } = options;
+  const configured = bucket.perMinute;
+  const pacing = createPacing({ sharers });
+  let limit = configured;
+  let ceiling = limit / sharers;
+  let isPaced = false;
   let rate = ceiling;
+  let pace = Number.POSITIVE_INFINITY;
   let changedMs = Number.NEGATIVE_INFINITY;
-  const configured = ceiling;
+  apply();
 
-  function change(next: number): void {
-    if (next === rate) return;
-    rate = next;
-    bucket.setPerMinute(rate);
+  function apply(): void {
+    const next = Math.min(rate, pace);
+    if (next !== bucket.perMinute) bucket.setPerMinute(next);
   }
 
-  function follow(allowed: number): void {
-    const next = Math.min(configured, allowed);
+  function follow(allowed: number | undefined): void {
+    limit = allowed === undefined ? limit : Math.min(configured, allowed);
+    const next = isPaced ? limit : limit / sharers;
     if (next === ceiling) return;
     const slowed = rate < ceiling;
     ceiling = next;
-    change(slowed ? Math.min(rate, ceiling) : ceiling);
+    rate = slowed ? Math.min(rate, ceiling) : ceiling;
+  }
+
+  function keepPace(
+    headers: Received['headers'],
+    allowed: number,
+    request: Pick<BudgetNews, 'sentMs' | 'inFlight'>,
+  ): void {
+    const count = integerIn(headers, 'inin-ratelimit-count');
+    const resetSeconds = integerIn(headers, 'inin-ratelimit-reset');
+    if (count === undefined || resetSeconds === undefined) return;
+    isPaced = true;
+    const resetMs = Math.min(resetSeconds * 1000, maxPauseMs);
+    const next = pacing.hear({ count, allowed, resetMs, ...request }, now());
+    if (next === undefined) return;
+    pace = next.perMinute;
+    if (next.pauseUntilMs !== undefined) bucket.pauseUntil(next.pauseUntilMs);
   }
 
   return {
-    observe({ status, headers }) {
-      const allowed = readInteger(firstHeader(headers, 'inin-ratelimit-allowed') ?? '') ?? 0;
-      if (allowed >= 1) follow(allowed);
-
+    observe({ status, headers }, request) {
+      const allowed = integerIn(headers, 'inin-ratelimit-allowed') ?? 0;
+      if (allowed >= 1) {
+        keepPace(headers, allowed, request);
+        follow(allowed);
+      }
+      let waitMs: number | undefined;
       if (status === 429) {
-        const waitMs =
+        waitMs =
           parseRetryAfter(firstHeader(headers, 'retry-after'), now()) ??
           parseRetryAfter(firstHeader(headers, 'inin-ratelimit-reset'), now());
         if (waitMs !== undefined) {
           bucket.pauseUntil(now() + Math.min(waitMs, maxPauseMs));
         } else if (now() - changedMs >= HALVE_EVERY_MS) {
           changedMs = now();
-          change(Math.max(1, Math.floor(rate / 2)));
+          rate = Math.max(1, Math.floor(rate / 2));
         }
-        return waitMs;
-      }
-      if (rate < ceiling && now() - changedMs >= GROW_EVERY_MS) {
+      } else if (rate < ceiling && now() - changedMs >= GROW_EVERY_MS) {
         changedMs = now();
-        change(Math.min(ceiling, rate + Math.max(1, Math.floor(ceiling * GROWTH))));
+        rate = Math.min(ceiling, rate + Math.max(1, Math.floor(ceiling * GROWTH)));
       }
-      return status >= 500
-        ? parseRetryAfter(firstHeader(headers, 'retry-after'), now())
-        : undefined;
+      apply();
+      return status >= 500 ? parseRetryAfter(firstHeader(headers, 'retry-after'), now()) : waitMs;
     },
   };
+}
+
+function integerIn(headers: Received['headers'], name: string): number | undefined {
+  return readInteger(firstHeader(headers, name) ?? '');
 }

@@ -1,5 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+} from 'express';
 import helmet from 'helmet';
 import { ConfigError } from '../errors.ts';
 import { createTurns } from '../lib/limits/loop-turns.ts';
@@ -67,13 +72,11 @@ export function createApplication(options: ApplicationOptions): Express {
   );
   app.use(requireClearTarget, refuseForeign(options));
 
-  const callerLimit = createCallerLimit({
-    perMinute: limits.perMinute,
-    keyOf(request) {
-      const { name, scheme } = exchanges.of(request).caller ?? {};
-      return name === undefined ? addressKey(request.ip) : `${scheme}:${name}`;
-    },
-  });
+  const keyOf = (request: Request): string => {
+    const { name, scheme } = exchanges.of(request).caller ?? {};
+    return name === undefined ? addressKey(request.ip) : `${scheme}:${name}`;
+  };
+  const callerLimit = createCallerLimit({ perMinute: limits.perMinute, keyOf });
   const parts = {
     checks: createSchemaChecks(),
     // Apart from JSON, so that neither form keeps the other out.
@@ -90,6 +93,7 @@ export function createApplication(options: ApplicationOptions): Express {
     maxLineBytes: limits.lineBytes,
     turns: createTurns(),
     exchanges,
+    callerOf: keyOf,
     rolesOfAnybody: new Set(options.authentication.schemes.length === 0 ? ROLES : []),
   };
 

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { BridgeError, UpstreamError } from '../errors.ts';
+import { BridgeError, BusyError, UpstreamError } from '../errors.ts';
 import { cutText } from '../lib/cut-text.ts';
 import { STATUS_CODES } from '../lib/node-http.ts';
 import { Problem } from './problem.ts';
@@ -50,6 +50,10 @@ function problemOfUpstream(error: UpstreamError): Problem {
 
 function problemOfBridge(error: BridgeError): Problem {
   const options = { cause: error, members: { ...error.details } };
+  if (error instanceof BusyError) {
+    const status = error.isCallers ? 429 : 503;
+    return new Problem(status, error.code, error.message, { ...options, headers: retryAfter() });
+  }
   switch (error.kind) {
     case 'reject':
       return new Problem(422, error.code, error.message, options);

@@ -23,6 +23,8 @@ export function createRouteHandler(options: {
   maxLineBytes: number;
   turns: Turns;
   exchanges: Exchanges;
+  /** Whom limits count: who the credentials name, or the address. */
+  callerOf: (request: Request) => string;
   /** Of a caller who is not asked for credentials. */
   rolesOfAnybody: ReadonlySet<Role>;
 }): RequestHandler {
@@ -95,6 +97,7 @@ export function createRouteHandler(options: {
       log: request.log,
       requestId: exchange.requestId,
       traceparent: exchange.trace.traceparent,
+      caller: options.callerOf(request),
       roles: exchange.caller?.roles ?? options.rolesOfAnybody,
     });
     if (answer !== undefined) writeAnswer(response, answer);

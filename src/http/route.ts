@@ -35,6 +35,8 @@ export interface Call<Query = object, Body = unknown> {
   readonly requestId: string;
   /** W3C trace context for calls on behalf of this request: the caller's trace, our own span. */
   readonly traceparent: string;
+  /** Whom limits count: who the credentials name, or the address where nobody is asked. */
+  readonly caller: string;
   /** The roles of the caller: all of them when authentication is off, none where nobody is asked. */
   readonly roles: ReadonlySet<Role>;
 }

@@ -55,6 +55,16 @@ export const attributeSettings = {
   ...group('Usage report', {
     REPORT_CACHE_TTL_SECONDS: integer(60, [0, 86_400], 'How long a usage report is kept'),
     REPORT_MAX_PAGES: integer(100_000, [1, 10_000_000], 'Pages of conversations in one report'),
+    REPORT_MAX_RUNNING: integer(
+      8,
+      [1, 1000],
+      'Reports that query Genesys at once; more are answered 503 with Retry-After',
+    ),
+    REPORT_MAX_RUNNING_PER_CALLER: integer(
+      4,
+      [1, 1000],
+      'The same of one caller; more are answered 429 with Retry-After',
+    ),
     REPORT_WINDOWS_IN_FLIGHT: integer(
       4,
       [1, 32],

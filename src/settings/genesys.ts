@@ -23,7 +23,7 @@ export const genesysSettings = group('Genesys Cloud', {
   GENESYS_TRY_TIMEOUT_MS: integer(
     120_000,
     [100, 3_600_000],
-    'Longest time of one try of a call, the wait for a free socket included',
+    'Longest time of one try of a call, without the wait for its turn',
   ),
   GENESYS_MAX_TRIES: integer(5, [1, 20], 'Tries per call, the first included'),
   GENESYS_RETRY_BASE_MS: integer(500, [1, 60_000], 'Upper bound of the first back-off'),
@@ -38,5 +38,14 @@ export const genesysSettings = group('Genesys Cloud', {
     [1, 1_000_000],
     'Token bucket shared by all calls; follows a lower limit that Genesys reports. With GENESYS_API=platform 240 unless set',
   ),
-  GENESYS_MAX_CONNECTIONS: integer(32, [1, 1000], 'Sockets to the API'),
+  GENESYS_SHARERS: integer(
+    1,
+    [1, 1000],
+    'At most so many processes share the limit of Genesys: this one takes what the others leave, and never less than one part in so many',
+  ),
+  GENESYS_MAX_CONNECTIONS: integer(
+    32,
+    [1, 1000],
+    'Sockets to the API; callers get them in rotation, and reports at most half of them',
+  ),
 });

@@ -124,6 +124,8 @@ export async function openAttributes(
       now,
     }),
     ownDefinitions: () => ownAttributes,
+    maxRunning: config.REPORT_MAX_RUNNING,
+    maxRunningPerCaller: config.REPORT_MAX_RUNNING_PER_CALLER,
     windowsInFlight: config.REPORT_WINDOWS_IN_FLIGHT,
     maxPages: config.REPORT_MAX_PAGES,
     showValues: config.REPORT_VALUES,

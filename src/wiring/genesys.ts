@@ -17,9 +17,9 @@ export function connectGenesys({
   log,
   registry,
   releasers,
-  traces,
+  served,
 }: Pick<Shared, 'config' | 'log' | 'registry' | 'releasers'> & {
-  readonly traces: Pick<Shared['traces'], 'getStore'>;
+  readonly served: Pick<Shared['served'], 'getStore'>;
 }): {
   tokens: TokenCache;
   client: GenesysClient;
@@ -70,11 +70,13 @@ export function connectGenesys({
     bucket: createTokenBucket({ perMinute: config.GENESYS_REQUESTS_PER_MINUTE }),
     timeouts,
     maxConnections: config.GENESYS_MAX_CONNECTIONS,
+    sharers: config.GENESYS_SHARERS,
     network,
     retry,
     registry,
     log,
-    traceparent: () => traces.getStore(),
+    traceparent: () => served.getStore()?.traceparent,
+    caller: () => served.getStore()?.caller,
   });
   releasers.push('Genesys client', () => client.close());
   return { tokens, client };

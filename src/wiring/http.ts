@@ -10,7 +10,7 @@ import type { Config } from '../settings/load-config.ts';
 import { networkOf, type Shared } from './shared.ts';
 
 export function openHttp(
-  { config, log, health, registry, releasers, roles, traces }: Shared,
+  { config, log, health, registry, releasers, roles, served }: Shared,
   routes: readonly Route[],
   status: () => object,
 ) {
@@ -29,7 +29,7 @@ export function openHttp(
     probePort: config.PROBE_PORT,
     routes: routes.map((route) => ({
       ...route,
-      handle: (call) => traces.run(call.traceparent, () => route.handle(call)),
+      handle: (call) => served.run(call, () => route.handle(call)),
     })),
     limits: {
       bodyBytes: config.HTTP_BODY_LIMIT_BYTES,

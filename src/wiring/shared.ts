@@ -11,6 +11,13 @@ import type { Releasers } from '../lib/releasers.ts';
 import type { Config } from '../settings/load-config.ts';
 import { type Role, rolesOf } from '../settings/roles.ts';
 
+export interface ServedRequest {
+  /** W3C trace context. */
+  readonly traceparent: string;
+  /** Whom limits count. */
+  readonly caller: string;
+}
+
 /** What every part of one app shares. */
 export interface Shared {
   readonly config: Config;
@@ -22,8 +29,8 @@ export interface Shared {
   readonly schemas: Cache;
   readonly limits: ExpressionLimits;
   readonly releasers: Releasers;
-  /** The W3C `traceparent` of the request that is being served, for the calls made on its behalf. */
-  readonly traces: AsyncLocalStorage<string>;
+  /** The request that is being served, for the calls made on its behalf. */
+  readonly served: AsyncLocalStorage<ServedRequest>;
 }
 
 export function createShared(
@@ -47,7 +54,7 @@ export function createShared(
       compile: config.JSONATA_COMPILE,
     },
     releasers,
-    traces: new AsyncLocalStorage(),
+    served: new AsyncLocalStorage(),
   };
 }
 

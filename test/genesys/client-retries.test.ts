@@ -248,7 +248,10 @@ describe('what may be repeated', () => {
     const { client } = genesysClient(genesys.baseUrl, {
       now: () => ms,
       bucket: {
-        take: async () => void (ms += 60_000),
+        tryTake() {
+          ms += 60_000;
+          return 0;
+        },
         pauseUntil: () => undefined,
         setPerMinute: () => undefined,
         perMinute: 1,

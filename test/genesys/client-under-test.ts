@@ -80,6 +80,7 @@ export function anyCall(overrides: Partial<GenesysCall<unknown>> = {}): GenesysC
     method: 'GET',
     path: '/api/v2/things',
     scope: 'customattributes:read',
+    urgency: 'read',
     read: (body) => body,
     ...overrides,
   };

@@ -8,7 +8,6 @@ function parts(configured = 1000) {
   const pauses: number[] = [];
   const limit = createRateLimit({
     bucket: {
-      take: async () => undefined,
       pauseUntil: (untilMs) => pauses.push(untilMs - ms),
       setPerMinute: (rate) => {
         perMinute = rate;
@@ -27,7 +26,8 @@ function parts(configured = 1000) {
     advance: (by: number) => {
       ms += by;
     },
-    answer: (status: number, headers = {}) => limit.observe({ status, headers }),
+    answer: (status: number, headers = {}) =>
+      limit.observe({ status, headers }, { sentMs: ms, inFlight: 0 }),
   };
 }
 

@@ -16,6 +16,7 @@ import {
   periodOf,
   type ReportWindow,
 } from './period.ts';
+import { createRunningReports } from './running-reports.ts';
 import type { TimeZone } from './time-zone.ts';
 
 export type { ReportProgress } from './fetch-windows.ts';
@@ -57,14 +58,18 @@ type OnProgress = (progress: ReportProgress) => void;
 export interface UsageReports {
   /**
    * Equal questions at the same time share one query, and later ones its answer, while it is
-   * fresh. The query stops when the last caller that waits for it has gone.
+   * fresh. The query stops when the last caller that waits for it has gone, and counts for the caller
+   * that began it.
    *
    * @throws UpstreamError, also when the permission `analytics:read` is missing (before the first
-   *   page is asked for); BridgeError `report_too_large`, `report_too_many_attributes`.
+   *   page is asked for); BusyError, before anything is asked for; BridgeError `report_too_large`,
+   *   `report_too_many_attributes`.
    */
   report(
     question: ReportQuestion,
-    options?: {
+    options: {
+      /** Whom limits count. */
+      readonly caller: string;
       readonly signal?: AbortSignal | undefined;
       readonly onProgress?: OnProgress | undefined;
     },
@@ -79,6 +84,9 @@ export interface UsageReportOptions {
   readonly cache: Cache;
   /** The definitions that the service makes at start: what is defined when no one says where. */
   readonly ownDefinitions: () => readonly AttributeDefinition[];
+  /** Queries at once, of all callers and of one. */
+  readonly maxRunning: number;
+  readonly maxRunningPerCaller: number;
   readonly windowsInFlight: number;
   readonly maxPages: number;
   readonly showValues: ShownValues;
@@ -102,6 +110,10 @@ const WINDOWS_PER_LANE = 2;
 export function createUsageReports(options: UsageReportOptions): UsageReports {
   const { cache, inheritance, permissions, windowsInFlight } = options;
   const now = options.now ?? Date.now;
+  const running = createRunningReports({
+    max: options.maxRunning,
+    maxPerCaller: options.maxRunningPerCaller,
+  });
   const audiences = new Map<string, Audience>();
 
   async function definitionsOf(
@@ -182,7 +194,7 @@ export function createUsageReports(options: UsageReportOptions): UsageReports {
   }
 
   return {
-    async report(question, { signal, onProgress } = {}) {
+    async report(question, { caller: name, signal, onProgress }) {
       const key = keyOf(question);
       const audience = audienceOf(key);
       const caller = { onProgress };
@@ -195,9 +207,11 @@ export function createUsageReports(options: UsageReportOptions): UsageReports {
           audience.progress = progress;
           for (const each of audience.callers) each.onProgress?.(progress);
         };
+        const end = running.begin(name);
         try {
           return await compute(question, onPage, ending);
         } finally {
+          end();
           audience.progress = undefined;
         }
       };

@@ -56,13 +56,13 @@ function genesysQuestions({ config, does, releasers }: Asker): Question[] {
   if (!does('api', 'reader')) {
     return [{ subject: 'Genesys', ask: undefined, skipped: 'ROLES has only publisher' }];
   }
-  const traces = { getStore: () => undefined };
+  const served = { getStore: () => undefined };
   const { tokens, client } = connectGenesys({
     config: { ...config, GENESYS_MAX_TRIES: 2 },
     log: createLogger({ level: 'silent' }),
     registry: createMetricsRegistry(),
     releasers,
-    traces,
+    served,
   });
   const permissions = createPermissions(client);
   const granted = (permission: Permission) => async (signal: AbortSignal) => {

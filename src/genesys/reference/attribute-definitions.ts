@@ -48,6 +48,7 @@ export function createAttributeDefinitions(client: GenesysClient): AttributeDefi
         method: 'POST',
         path: PATH,
         scope: 'customattributes:write',
+        urgency: 'write',
         body,
         // A repeat is answered 409, which is fine.
         idempotent: true,

@@ -40,6 +40,7 @@ export function createAttributeWriter(client: GenesysClient): AttributeWriter {
         method: 'POST',
         path: '/api/v2/customattributes/batch',
         scope: 'customattributes:write',
+        urgency: 'write',
         body: bodyOf(sendable),
         idempotent: true,
         read: readResults,

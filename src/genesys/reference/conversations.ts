@@ -36,6 +36,7 @@ export function createConversations(
         const { value: page } = await client.call<Page>({
           ...CALL,
           scope: 'analytics:read',
+          urgency: 'report',
           body: {
             dateFrom: period.from.toISOString(),
             dateTo: period.to.toISOString(),

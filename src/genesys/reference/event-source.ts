@@ -41,6 +41,7 @@ export function createEventSource(client: GenesysClient, options: EventSourceOpt
         method: 'POST',
         path: SUBSCRIPTIONS,
         scope: 'event:subscribe',
+        urgency: 'stream',
         body: {
           id,
           name,
@@ -70,6 +71,7 @@ export function createEventSource(client: GenesysClient, options: EventSourceOpt
         operation: 'stream_events',
         path,
         scope: 'event:subscribe',
+        urgency: 'stream',
         silenceMs: options.livenessMs,
         signal,
       });

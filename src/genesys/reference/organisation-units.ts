@@ -14,6 +14,7 @@ export function createOrganisationUnits(client: GenesysClient): OrganisationUnit
           method: 'GET',
           path: `/api/v2/groups/${pathSegment(orgId, 'organisation unit')}`,
           scope: 'groups:read',
+          urgency: 'read',
           read: (body) => optionalText(record(body, 'the group')['parentId'], 'parentId'),
           signal,
         });

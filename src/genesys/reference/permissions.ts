@@ -12,6 +12,7 @@ export function createPermissions(client: GenesysClient): Permissions {
         method: 'GET',
         path: '/api/v2/accesscontrol/roles/effectivepermissions',
         scope: 'accesscontrol:read',
+        urgency: 'read',
         read: readGranted,
         signal,
       });

@@ -1,19 +1,15 @@
-import { abortable } from '../abortable.ts';
-import { sleep as realSleep, type Sleep } from '../retry.ts';
-
 export interface TokenBucketOptions {
   /** Never more than this many takes in any 60 seconds. */
   readonly perMinute: number;
   /** How many may go at once after a quiet time. Default: one second's worth. */
   readonly burst?: number;
   readonly now?: () => number;
-  readonly sleep?: Sleep;
 }
 
-/** A rate limit shared by all callers of one remote API; first come, first served. */
+/** A rate limit shared by all callers of one remote API. */
 export interface TokenBucket {
-  /** Waits for a turn. Rejects with the signal's reason when it aborts first. */
-  take(signal?: AbortSignal): Promise<void>;
+  /** Takes a turn and returns 0; when there is none, how long it is until the next, in milliseconds. */
+  tryTake(): number;
   /** Nobody's turn comes before `untilMs` (epoch, milliseconds): the server said `Retry-After`. */
   pauseUntil(untilMs: number): void;
   /** The server told its real limit: follow it while it is below the configured one. */
@@ -23,80 +19,74 @@ export interface TokenBucket {
 
 export function createTokenBucket(options: TokenBucketOptions): TokenBucket {
   const now = options.now ?? Date.now;
-  const sleep = options.sleep ?? realSleep;
-  let perMinute = options.perMinute;
-  // In whole microseconds: fractions would add up to one turn too many now and then.
-  let interval = 0;
-  let tolerance = 0;
-  let nextSlot = 0;
+  const nowMicros = () => Math.floor(now() * 1000);
+  // The own limit holds whatever the server says from one moment to the next.
+  const steady = createMeter(options.perMinute, options.burst);
+  const followed = createMeter(options.perMinute, options.burst);
   let pausedUntil = 0;
-  // Turns are given when they come, not when they are asked for: a caller that leaves costs
-  // nobody a turn, and a pause or a new limit holds for all who wait. Sets keep their order.
-  const waiting = new Set<PromiseWithResolvers<void>>();
-  let server: AbortController | undefined;
-
-  function applyRate(rate: number): void {
-    if (Number.isNaN(rate)) return;
-    perMinute = Math.max(1, Math.min(options.perMinute, rate));
-    const wanted = options.burst ?? Math.ceil(perMinute / 60);
-    const burst = Math.max(1, Math.min(wanted, Math.floor(perMinute / 2)));
-    // The burst is taken off the steady rate, so that no minute holds more than the limit.
-    interval = Math.ceil(60_000_000 / Math.max(1, perMinute - burst + 1));
-    tolerance = (burst - 1) * interval;
-  }
-  applyRate(perMinute);
-
-  /** Takes a turn when there is one now; else says how long it is until the next, in milliseconds. */
-  function tryTurn(): number {
-    const at = Math.floor(now() * 1000);
-    const wait = Math.max(nextSlot - tolerance, pausedUntil) - at;
-    if (wait <= 0) nextSlot = Math.max(nextSlot, at) + interval;
-    return wait / 1000;
-  }
-
-  async function serve(stop: AbortSignal): Promise<void> {
-    while (!stop.aborted) {
-      const [first] = waiting;
-      if (first === undefined) break;
-      const waitMs = tryTurn();
-      if (waitMs > 0) {
-        await sleep(waitMs, stop);
-      } else {
-        waiting.delete(first);
-        first.resolve();
-      }
-    }
-    if (!stop.aborted) server = undefined;
-  }
 
   return {
-    async take(signal) {
-      signal?.throwIfAborted();
-      if (waiting.size === 0 && tryTurn() <= 0) return;
-      const turn = Promise.withResolvers<void>();
-      waiting.add(turn);
-      if (server === undefined) {
-        server = new AbortController();
-        serve(server.signal).catch(() => undefined);
-      }
-      try {
-        await abortable(turn.promise, signal);
-      } catch (error) {
-        waiting.delete(turn);
-        if (waiting.size === 0) {
-          server?.abort();
-          server = undefined;
-        }
-        throw error;
-      }
+    tryTake() {
+      const at = nowMicros();
+      const wait = Math.max(steady.nextAt, followed.nextAt, pausedUntil) - at;
+      if (wait > 0) return wait / 1000;
+      steady.take(at);
+      followed.take(at);
+      return 0;
     },
     pauseUntil(untilMs) {
       pausedUntil = Math.max(pausedUntil, Math.ceil(untilMs * 1000));
-      nextSlot = Math.max(nextSlot, pausedUntil);
+      // Not all at once afterwards.
+      steady.skipTo(pausedUntil);
+      followed.skipTo(pausedUntil);
     },
-    setPerMinute: applyRate,
+    setPerMinute(rate) {
+      if (Number.isNaN(rate)) return;
+      followed.setRate(Math.max(1, Math.min(options.perMinute, rate)), nowMicros());
+    },
     get perMinute() {
-      return perMinute;
+      return followed.perMinute;
+    },
+  };
+}
+
+/**
+ * Turns at a steady rate, and some of them ahead after a quiet time (GCRA). In whole microseconds:
+ * fractions would add up to one turn too many now and then.
+ */
+function createMeter(perMinute: number, maxBurst: number | undefined) {
+  let rate = perMinute;
+  let interval = 0;
+  let tolerance = 0;
+  let slot = 0;
+
+  function applyRate(): void {
+    const wanted = maxBurst ?? Math.ceil(rate / 60);
+    const burst = Math.max(1, Math.min(wanted, Math.floor(rate / 2)));
+    // The burst is taken off the steady rate, so that no minute holds more than the limit.
+    interval = Math.ceil(60_000_000 / Math.max(1, rate - burst + 1));
+    tolerance = (burst - 1) * interval;
+  }
+  applyRate();
+
+  return {
+    get perMinute() {
+      return rate;
+    },
+    get nextAt() {
+      return slot - tolerance;
+    },
+    take(at: number) {
+      slot = Math.max(slot, at) + interval;
+    },
+    skipTo(until: number) {
+      slot = Math.max(slot, until);
+    },
+    setRate(next: number, at: number) {
+      rate = next;
+      applyRate();
+      // Nobody waits for longer than the new rate asks.
+      slot = Math.min(slot, at + tolerance + interval);
     },
   };
 }

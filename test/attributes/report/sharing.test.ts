@@ -146,17 +146,20 @@ describe('a caller who leaves', () => {
     };
     const first = new AbortController();
     const second = new AbortController();
-    const one = reports.report(question, { signal: first.signal });
-    const two = reports.report(question, { signal: second.signal });
+    const one = reports.report(question, { caller: 'one', signal: first.signal });
+    const two = reports.report(question, { caller: 'one', signal: second.signal });
     await genesys.held(1);
     first.abort(new Error('first left'));
     await expect(one).rejects.toThrow('first left');
     expect(genesys.aborted()).toBe(0);
     second.abort(new Error('second left'));
-    const three = reports.report(question);
+    const three = reports.report(question, { caller: 'one' });
     await expect(two).rejects.toThrow('second left');
     await expect(
-      reports.report(question, { signal: AbortSignal.abort(new Error('never came')) }),
+      reports.report(question, {
+        caller: 'one',
+        signal: AbortSignal.abort(new Error('never came')),
+      }),
     ).rejects.toThrow('never came');
     genesys.letGo();
     expect((await three).populated.get('crm_ticket_priority')).toBe(1);

@@ -1,6 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createTokenBucket } from '../../../src/lib/limits/token-bucket.ts';
+import {
+  createTokenBucket,
+  type TokenBucketOptions,
+} from '../../../src/lib/limits/token-bucket.ts';
+import { createTurnstile } from '../../../src/lib/limits/turnstile.ts';
+import type { Sleep } from '../../../src/lib/retry.ts';
 
 /** A clock of whole milliseconds that only moves when somebody sleeps. */
 function virtualTime() {
@@ -14,6 +19,22 @@ function virtualTime() {
       await new Promise((resolve) => setImmediate(resolve));
       signal?.throwIfAborted();
       clock += Math.ceil(ms);
+    },
+  };
+}
+
+/** A bucket behind a turnstile that nothing else holds up. */
+function limited({ sleep, ...options }: TokenBucketOptions & { readonly sleep?: Sleep }) {
+  const bucket = createTokenBucket(options);
+  const classes = { all: { weight: 1, places: 1 } } as const;
+  const turnstile = createTurnstile({ bucket, places: 10_000, classes, sleep });
+  return {
+    take: async (signal?: AbortSignal) =>
+      void (await turnstile.enter({ class: 'all', caller: 'one' }, signal)),
+    pauseUntil: (untilMs: number) => bucket.pauseUntil(untilMs),
+    setPerMinute: (perMinute: number) => bucket.setPerMinute(perMinute),
+    get perMinute() {
+      return bucket.perMinute;
     },
   };
 }
@@ -45,7 +66,7 @@ describe('a token bucket', () => {
         steps,
         async (perMinute, burst, script) => {
           const time = virtualTime();
-          const bucket = createTokenBucket({
+          const bucket = limited({
             perMinute,
             ...(burst === undefined ? {} : { burst }),
             ...time,
@@ -74,7 +95,7 @@ describe('a token bucket', () => {
 
   test('uses the whole of its limit when there is enough to do', async () => {
     const time = virtualTime();
-    const bucket = createTokenBucket({ perMinute: 600, ...time });
+    const bucket = limited({ perMinute: 600, ...time });
     const begun = time.now();
     await Promise.all(Array.from({ length: 1200 }, () => bucket.take()));
     expect(time.now() - begun).toBeLessThan(125_000);
@@ -82,7 +103,7 @@ describe('a token bucket', () => {
 
   test('lets one second of work go at once after a quiet time', async () => {
     const time = virtualTime();
-    const bucket = createTokenBucket({ perMinute: 600, ...time });
+    const bucket = limited({ perMinute: 600, ...time });
     const begun = time.now();
     for (let index = 0; index < 10; index += 1) await bucket.take();
     expect(time.now()).toBe(begun);
@@ -91,7 +112,7 @@ describe('a token bucket', () => {
   });
 
   test('first come, first served', async () => {
-    const bucket = createTokenBucket({ perMinute: 60, ...virtualTime() });
+    const bucket = limited({ perMinute: 60, ...virtualTime() });
     const order: number[] = [];
     await Promise.all([1, 2, 3, 4, 5].map((n) => bucket.take().then(() => order.push(n))));
     expect(order).toEqual([1, 2, 3, 4, 5]);
@@ -99,7 +120,7 @@ describe('a token bucket', () => {
 
   test('nobody goes before the end of a pause, and then not all at once', async () => {
     const time = virtualTime();
-    const bucket = createTokenBucket({ perMinute: 60, ...time });
+    const bucket = limited({ perMinute: 60, ...time });
     await bucket.take();
     const begun = time.now();
     const times: number[] = [];
@@ -115,7 +136,7 @@ describe('a token bucket', () => {
 
   test("follows the server's lower limit, also for those who wait, and never rises above its own", async () => {
     const time = virtualTime();
-    const bucket = createTokenBucket({ perMinute: 600, ...time });
+    const bucket = limited({ perMinute: 600, ...time });
     const begun = time.now();
     const turns = Array.from({ length: 40 }, () => bucket.take());
     bucket.setPerMinute(30);
@@ -130,7 +151,7 @@ describe('a token bucket', () => {
 
   test('a caller who leaves gets the reason and costs the others no turn', async () => {
     const time = virtualTime();
-    const bucket = createTokenBucket({ perMinute: 60, ...time });
+    const bucket = limited({ perMinute: 60, ...time });
     await bucket.take();
     const begun = time.now();
     const leaving = new AbortController();
@@ -146,7 +167,7 @@ describe('a token bucket', () => {
   });
 
   test('serves again after everybody has left', async () => {
-    const bucket = createTokenBucket({ perMinute: 60_000 });
+    const bucket = limited({ perMinute: 60_000 });
     bucket.pauseUntil(Date.now() + 20);
     const leaving = new AbortController();
     const left = bucket.take(leaving.signal);
@@ -157,7 +178,7 @@ describe('a token bucket', () => {
   });
 
   test('a signal that has aborted already takes no turn', async () => {
-    const bucket = createTokenBucket({ perMinute: 1, ...virtualTime() });
+    const bucket = limited({ perMinute: 1, ...virtualTime() });
     await expect(bucket.take(AbortSignal.abort(new Error('left')))).rejects.toThrow('left');
     await bucket.take();
   });

@@ -55,7 +55,8 @@ export function reportRoute(options: ReportRouteOptions): Route<ReportQuery> {
       '`Accept: text/event-stream`, as events: `progress`, then `period` and `result`, or `error`. ' +
       'Every form says which period it counts, of which time zone its days are, and which of them ' +
       'were counted in part only: headers `x-report-…`, `period` of the details and of the events, ' +
-      'columns of the CSV. Equal questions share one query; the answer is kept for a short time.',
+      'columns of the CSV. Equal questions share one query; the answer is kept for a short time. ' +
+      'Only so many queries run at once, of one caller and of all: more are answered 429 or 503 with `Retry-After`, events too.',
     tag: 'Attributes',
     query: reportQuerySchema,
     responses: {
@@ -74,20 +75,21 @@ export function reportRoute(options: ReportRouteOptions): Route<ReportQuery> {
         description:
           'The period has more pages than REPORT_MAX_PAGES, or `attrs=*` means too many attributes',
       },
+      429: { description: 'The caller has as many reports running as it may, or asks too often' },
       502: { description: 'Genesys Cloud failed, or its pages never end' },
-      503: { description: 'Genesys Cloud asks to wait' },
+      503: { description: 'As many reports are running as may, or Genesys Cloud asks to wait' },
       504: { description: 'Genesys Cloud did not answer in time' },
     },
     async handle(call) {
       const question = readQuestion(call.query, now());
       const type = mediaTypeOf(call);
-      const { signal } = call;
+      const { caller, signal } = call;
       if (call.query.bom && type !== CSV_TYPE) {
         throw invalidQuery([{ where: 'bom', message: `is only for CSV; this answer is ${type}` }]);
       }
       if (type === EVENTS_TYPE) {
         await streamReport(call, {
-          run: (onProgress) => options.reports.report(question, { signal, onProgress }),
+          run: (onProgress) => options.reports.report(question, { caller, signal, onProgress }),
           body: (report) => reportAsJson(report, question),
           period: ({ period }) => periodAsJson(period),
           heartbeatMs: options.heartbeatMs ?? 15_000,
@@ -95,7 +97,7 @@ export function reportRoute(options: ReportRouteOptions): Route<ReportQuery> {
         });
         return undefined;
       }
-      const report = await options.reports.report(question, { signal });
+      const report = await options.reports.report(question, { caller, signal });
       const { body, headers: contentHeaders } =
         type === CSV_TYPE
           ? csvAnswer(report, question, call.query.bom)
