@@ -26,6 +26,8 @@ export interface RateLimit {
   ): number | undefined;
 }
 
+/** What `allowed` is counted in; the header may claim anything. */
+const WINDOW_MS = 60_000;
 /** Between two halvings, and between two steps back up. */
 const HALVE_EVERY_MS = 1000;
 const GROW_EVERY_MS = 10_000;
@@ -73,11 +75,12 @@ export function createRateLimit(options: RateLimitOptions): RateLimit {
     const resetSeconds = integerIn(headers, 'inin-ratelimit-reset');
     if (count === undefined || resetSeconds === undefined) return;
     isPaced = true;
-    const resetMs = Math.min(resetSeconds * 1000, maxPauseMs);
+    const resetMs = Math.min(resetSeconds * 1000, WINDOW_MS);
     const next = pacing.hear({ count, allowed, resetMs, ...request }, now());
     if (next === undefined) return;
     pace = next.perMinute;
-    if (next.pauseUntilMs !== undefined) bucket.pauseUntil(next.pauseUntilMs);
+    if (next.pauseUntilMs === undefined) return;
+    bucket.pauseUntil(Math.min(next.pauseUntilMs, now() + maxPauseMs));
   }
 
   return {

@@ -19,7 +19,13 @@ export interface GetOptions {
    * begins a load decides for it.
    */
   readonly endWhenAlone?: boolean | undefined;
+  /** Failures that are an answer: they are kept for a short time, apart from the values. */
+  readonly keepFailure?: ((error: unknown) => boolean) | undefined;
 }
+
+/** Of failures that are kept: what is missing now may be made any moment. */
+const FAILURE_TTL_MS = 10_000;
+const MAX_FAILURES = 1000;
 
 /** A bounded cache whose loads are single-flight: a thousand callers of one key cause one load. */
 export interface Cache {
@@ -47,12 +53,13 @@ interface Flight {
 export function createCache(options: CacheOptions): Cache {
   const now = options.now ?? Date.now;
   const entries = new LRUCache<string, Entry>({ max: options.maxEntries });
+  const failures = new LRUCache<string, { error: unknown; untilMs: number }>({ max: MAX_FAILURES });
   const flights = new Map<string, Flight>();
 
   function start(
     key: string,
     load: (signal: AbortSignal) => Promise<unknown>,
-    { ttlMs = options.ttlMs, endWhenAlone = false }: GetOptions,
+    { ttlMs = options.ttlMs, endWhenAlone = false, keepFailure }: GetOptions,
   ): Flight {
     const abort = new AbortController();
     const value = Promise.resolve()
@@ -63,6 +70,12 @@ export function createCache(options: CacheOptions): Cache {
           entries.set(key, { value: loaded, freshUntilMs: now() + ttlMs });
         }
         return loaded;
+      })
+      .catch((error: unknown) => {
+        if (flights.get(key) === flight && keepFailure?.(error) === true) {
+          failures.set(key, { error, untilMs: now() + FAILURE_TTL_MS });
+        }
+        throw error;
       })
       .finally(() => {
         flight.hasLanded = true;
@@ -94,6 +107,9 @@ export function createCache(options: CacheOptions): Cache {
       const entry = entries.get(key);
       if (entry !== undefined && now() < entry.freshUntilMs) return entry.value as V;
 
+      const failure = failures.get(key);
+      if (failure !== undefined && now() < failure.untilMs) throw failure.error;
+
       const { signal } = getOptions;
       signal?.throwIfAborted();
       const flight = flights.get(key) ?? start(key, load, getOptions);
@@ -106,10 +122,12 @@ export function createCache(options: CacheOptions): Cache {
     },
     delete(key) {
       entries.delete(key);
+      failures.delete(key);
       flights.delete(key);
     },
     clear() {
       entries.clear();
+      failures.clear();
       flights.clear();
     },
     get size() {

@@ -26,6 +26,8 @@ export interface SandboxOptions {
   readonly rateLimitPerMinute?: number;
   /** The window's length. Default 60,000: a minute. */
   readonly rateLimitWindowMs?: number;
+  /** Real time of a second that the limit speaks of. Default 1000. */
+  readonly rateLimitSecondMs?: number;
 
   /** A larger batch is refused with 413. Default 512,000. */
   readonly maxBatchBytes?: number;

@@ -44,6 +44,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const rateLimit = createRateLimit({
     requestsPerWindow: options.rateLimitPerMinute ?? 0,
     windowMs: options.rateLimitWindowMs ?? 60_000,
+    secondMs: options.rateLimitSecondMs ?? 1000,
   });
   const organisation = createOrganisation();
   const records = createRecords({

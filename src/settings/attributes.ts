@@ -13,6 +13,11 @@ export const attributeSettings = {
       'How long attribute definitions and event schemas are kept',
     ),
     SCHEMA_CACHE_MAX_ENTRIES: integer(2000, [1, 1_000_000], 'Entries of the schema cache'),
+    ORGANISATION_LOOKUPS_PER_MINUTE: integer(
+      300,
+      [1, 1_000_000],
+      'Organisations that are not in the schema cache and that one caller may have looked up in a minute; more are answered 429',
+    ),
     PERMISSION_CACHE_TTL_SECONDS: integer(60, [1, 86_400], 'How long our own permissions are kept'),
     MAP_BATCH_SIZE: integer(
       500,

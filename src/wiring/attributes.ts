@@ -1,6 +1,7 @@
 import { parseAttributes } from '../attributes/definitions/attributes-file.ts';
 import { startAttributeDefiner } from '../attributes/definitions/define-attributes.ts';
 import { createInheritance } from '../attributes/definitions/inheritance.ts';
+import { createLookupLimit } from '../attributes/definitions/lookup-limit.ts';
 import { createPermissionCheck } from '../attributes/definitions/permission-check.ts';
 import { createRecordImporter } from '../attributes/import-records.ts';
 import { createMapMetrics } from '../attributes/map-metrics.ts';
@@ -41,6 +42,13 @@ export interface AttributesOverrides {
   readonly now?: (() => number) | undefined;
 }
 
+function lookupLimit({ config, served }: Shared): () => void {
+  return createLookupLimit({
+    perMinute: config.ORGANISATION_LOOKUPS_PER_MINUTE,
+    caller: () => served.getStore()?.caller,
+  });
+}
+
 /** CRM records into attributes, and the report on them. */
 export async function openAttributes(
   shared: Shared,
@@ -54,6 +62,7 @@ export async function openAttributes(
     definitions,
     units: createOrganisationUnits(client),
     cache: schemas,
+    admit: lookupLimit(shared),
   });
   const permissions = createPermissionCheck({
     permissions: createPermissions(client),

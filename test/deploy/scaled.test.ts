@@ -201,6 +201,7 @@ test('each role may do what it does, and the three together what the code does',
   expect(grantsOf('Api')).toEqual({
     Buffer: FILL,
     DeadLetterQueue: HOLD,
+    FingerprintTable: ['dynamodb:BatchGetItem', 'dynamodb:DescribeTable', 'dynamodb:UpdateItem'],
     other: ['schemas:DescribeSchema'],
   });
   const granted = ['Reader', 'Publisher', 'Api'].flatMap((role) =>

@@ -257,3 +257,46 @@ describe('a wait that can be aborted', () => {
     expect(await abortable(Promise.resolve(1), undefined)).toBe(1);
   });
 });
+
+describe('failures', () => {
+  const isMissing = (error: unknown) => error instanceof Error && error.message === 'missing';
+  const failing = (message: string) => {
+    let loads = 0;
+    const load = async () => {
+      loads += 1;
+      throw new Error(message);
+    };
+    return { load, loads: () => loads };
+  };
+
+  test('are kept for a short time where they are an answer, and never others', async () => {
+    const cache = createCache({ ttlMs: 3_600_000, maxEntries: 10, now });
+    const missing = failing('missing');
+    const other = failing('unavailable');
+    for (let index = 0; index < 3; index += 1) {
+      const options = { keepFailure: isMissing };
+      await expect(cache.get('missing', missing.load, options)).rejects.toThrow('missing');
+      await expect(cache.get('other', other.load, options)).rejects.toThrow('unavailable');
+    }
+    expect([missing.loads(), other.loads()]).toEqual([1, 3]);
+    clock += 10_000;
+    expect(await cache.get('missing', async () => 'made meanwhile')).toBe('made meanwhile');
+  });
+
+  test('displace no values, end with delete and clear, and are bounded', async () => {
+    const cache = createCache({ ttlMs: 100, maxEntries: 2, now });
+    await cache.get('good', async () => 1);
+    const missing = failing('missing');
+    const ask = async (key: string) =>
+      cache.get(key, missing.load, { keepFailure: isMissing }).catch(() => undefined);
+    for (let index = 0; index < 1001; index += 1) await ask(`k${index}`);
+    expect(await cache.get('good', async () => 2)).toBe(1);
+    await ask('k0');
+    expect(missing.loads()).toBe(1002);
+    cache.delete('k0');
+    await ask('k0');
+    cache.clear();
+    await ask('k0');
+    expect(missing.loads()).toBe(1004);
+  });
+});

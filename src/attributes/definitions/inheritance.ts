@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { BridgeError } from '../../errors.ts';
+import { BridgeError, UpstreamError } from '../../errors.ts';
 import type { Cache } from '../../lib/cache.ts';
 import type { AttributeDefinition, AttributeDefinitions, OrganisationUnits } from '../ports.ts';
 
@@ -24,7 +24,8 @@ export interface Inheritance {
   /**
    * Resolves the definitions of a unit. A failure on the way is a failure, never a shorter list.
    *
-   * @throws UpstreamError when a level could not be read; BridgeError `organisation_tree_too_deep`.
+   * @throws UpstreamError when a level could not be read; BridgeError `organisation_tree_too_deep`;
+   *   what `admit` throws.
    */
   effective(orgId: string, signal?: AbortSignal): Promise<EffectiveDefinitions>;
 }
@@ -34,6 +35,8 @@ export interface InheritanceOptions {
   readonly units: OrganisationUnits;
   /** The shared schema cache. Levels are kept as `definitions:<orgId>` and `parent:<orgId>`. */
   readonly cache: Cache;
+  /** Called before Genesys is asked for what the cache does not have; refuses by throwing. */
+  readonly admit?: (() => void) | undefined;
 }
 
 /** A deeper tree is an error. */
@@ -53,6 +56,14 @@ export function createInheritance(options: InheritanceOptions): Inheritance {
       const chain: string[] = [];
       const loads: Promise<Level>[] = [];
       const warnings: string[] = [];
+      let isAdmitted = false;
+      const admitted =
+        <V>(load: () => Promise<V>) =>
+        async () => {
+          if (!isAdmitted) options.admit?.();
+          isAdmitted = true;
+          return load();
+        };
       let unit: string | undefined = orgId;
       while (unit !== undefined) {
         if (chain.includes(unit)) {
@@ -73,13 +84,19 @@ export function createInheritance(options: InheritanceOptions): Inheritance {
         }
         const current: string = unit;
         chain.push(current);
-        const load = cache.get(`definitions:${current}`, () => definitions.ofUnit(current), {
-          signal,
-        });
+        const load = cache.get(
+          `definitions:${current}`,
+          admitted(() => definitions.ofUnit(current)),
+          { signal, keepFailure: isNotFound },
+        );
         // It is awaited below, once the way up is known; until then it must not count as unhandled.
         load.catch(() => undefined);
         loads.push(load);
-        unit = await cache.get(`parent:${current}`, () => units.parentOf(current), { signal });
+        unit = await cache.get(
+          `parent:${current}`,
+          admitted(() => units.parentOf(current)),
+          { signal },
+        );
       }
 
       const levels = await Promise.all(loads);
@@ -90,6 +107,10 @@ export function createInheritance(options: InheritanceOptions): Inheritance {
       return result;
     },
   };
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof UpstreamError && error.code === 'genesys_not_found';
 }
 
 function isSame(before: readonly Level[], after: readonly Level[]): boolean {

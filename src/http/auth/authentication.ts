@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { ConfigError } from '../../errors.ts';
+import { createHitCounter } from '../../lib/limits/hit-counter.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { Counter, type Registry } from '../../lib/metrics.ts';
 import { type Caller, headerOf, type Scheme } from '../exchange.ts';
-import { addressKey, createHitCounter } from '../limits/rate-limit.ts';
+import { addressKey } from '../limits/rate-limit.ts';
 import { Problem } from '../problem.ts';
 import { ROLES } from '../route.ts';
 import { createApiKeys } from './api-keys.ts';

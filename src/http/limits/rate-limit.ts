@@ -1,38 +1,9 @@
 import type { RequestHandler } from 'express';
 import { ipKeyGenerator, rateLimit, type Store } from 'express-rate-limit';
-import { LRUCache } from 'lru-cache';
+import { createHitCounter } from '../../lib/limits/hit-counter.ts';
 import { Problem } from '../problem.ts';
 
 const WINDOW_MS = 60_000;
-const MAX_KEYS = 100_000;
-
-/** Hits per key and minute. Bounded: the key that was quiet for longest goes first. */
-export interface HitCounter {
-  /** @returns hits of this key in its running minute, this one included, and the minute's end. */
-  hit(key: string): { hits: number; endsMs: number };
-  forget(key: string): void;
-}
-
-export function createHitCounter(now: () => number = Date.now): HitCounter {
-  // With `max` in place of `maxSize` it would take 3 MB before the first key comes.
-  const windows = new LRUCache<string, { hits: number; endsMs: number }>({
-    maxSize: MAX_KEYS,
-    sizeCalculation: () => 1,
-  });
-  return {
-    hit(key) {
-      let window = windows.get(key);
-      if (window === undefined || window.endsMs <= now()) {
-        window = { hits: 0, endsMs: now() + WINDOW_MS };
-        windows.set(key, window);
-      }
-      window.hits += 1;
-      return window;
-    },
-    forget: (key) => void windows.delete(key),
-  };
-}
-
 /** Whoever sits behind this address; an IPv6 subscriber has a whole subnet. */
 export function addressKey(address: string | undefined): string {
   return `address:${address === undefined ? '' : ipKeyGenerator(address)}`;

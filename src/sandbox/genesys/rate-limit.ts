@@ -16,6 +16,8 @@ export function createRateLimit(options: {
   readonly requestsPerWindow: number;
   /** Genesys counts per minute; tests may want shorter windows. */
   readonly windowMs: number;
+  /** How long a second of `inin-ratelimit-reset` lasts, for callers whose clock runs faster. */
+  readonly secondMs: number;
 }): RateLimit {
   let allowed = options.requestsPerWindow;
   let windowEnd = 0;
@@ -30,7 +32,7 @@ export function createRateLimit(options: {
         count = 0;
       }
       count += 1;
-      const reset = Math.max(1, Math.ceil((windowEnd - now) / 1000));
+      const reset = Math.max(1, Math.ceil((windowEnd - now) / options.secondMs));
       const headers = {
         'inin-ratelimit-count': String(Math.min(count, allowed)),
         'inin-ratelimit-allowed': String(allowed),
