@@ -92,7 +92,6 @@ export async function openAttributes(
     reporter: health.dependency('attribute-definitions', { role: 'api' }),
     log,
   });
-
   const metrics = createMapMetrics(registry);
   const writer = createAttributeWriter(client);
   const upserter = createUpserter({
