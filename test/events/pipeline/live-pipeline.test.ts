@@ -164,8 +164,9 @@ describe('the examples beside the files', () => {
     const { pipeline } = await open(files, { holdToExamples: true });
     const { filter } = pipeline.versions;
     await writeFile(files.filterFile, '{"all": [{"path": "id", "equals": "other"}]}');
-    await vi.waitFor(() => expect(pipeline.problems).toHaveLength(1));
-    expect(pipeline.problems[0]).toMatch(/event-filter\.json: the example ".*" of .* fails/);
+    // A look in the middle of the writing finds half a file.
+    const why = /event-filter\.json: the example ".*" of .* fails/;
+    await vi.waitFor(() => expect(pipeline.problems).toEqual([expect.stringMatching(why)]));
     expect(pipeline.versions.filter).toBe(filter);
     expect(pipeline.filter(event).matched).toBe(true);
 

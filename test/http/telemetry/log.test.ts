@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { Problem } from '../../../src/http/problem.ts';
 import type { Call, Route } from '../../../src/http/route.ts';
+import { createRefusals } from '../../../src/http/telemetry/refusals.ts';
 import { createLogger } from '../../../src/lib/logger.ts';
 import { echoRoute, startTestServer } from '../support/test-server.ts';
 
@@ -68,7 +70,80 @@ test('probes are left out while they go well', async () => {
   expect((await fetch(`${app.url}/livez`)).status).toBe(200);
   expect((await fetch(`${app.url}/version`)).status).toBe(200);
   expect((await fetch(`${app.url}/nothing`)).status).toBe(404);
-  await expect.poll(() => app.lines.map((line) => line['path'])).toEqual(['/nothing']);
+  await expect.poll(() => app.lines).toEqual([expect.objectContaining({ status: 404 })]);
+});
+
+test('callers that are refused before they are known are summed up, and known ones are not', async () => {
+  const app = await startTestServer([echoRoute()], {
+    authentication: {
+      schemes: ['apiKey'],
+      async authenticate({ headers }) {
+        if (headers['x-api-key'] === undefined) throw new Problem(401, 'unauthorized', 'Who?');
+        if (headers['x-api-key'] === 'new') throw new Problem(503, 'issuer_unavailable', 'Wait.');
+        return { name: 'crm', roles: new Set() };
+      },
+    },
+  });
+  const send = (path: string, headers: Record<string, string> = {}) =>
+    fetch(app.url + path, { method: 'POST', headers }).then((answer) => answer.status);
+  const sent: Record<string, number> = {};
+  for (const [path, headers] of [
+    ['/echo', {}],
+    ['/nothing?a=secret', {}],
+    ['/echo', { 'sec-fetch-site': 'cross-site' }],
+    ['/livez', {}],
+    ['/echo', { 'x-api-key': 'new' }],
+  ] as const) {
+    const statuses = await Promise.all(Array.from({ length: 30 }, () => send(path, headers)));
+    for (const status of statuses) sent[status] = (sent[status] ?? 0) + 1;
+  }
+  expect(sent).toEqual({ 401: 30, 404: 30, 403: 30, 405: 30, 503: 30 });
+  for (let i = 0; i < 3; i += 1) expect(await send('/echo', { 'x-api-key': 'old' })).toBe(403);
+  await app.server.stop(0);
+
+  const summed = app.lines.filter(({ msg }) => msg === 'Refused callers that are not known');
+  const told: Record<string, number> = {};
+  for (const { status, requests } of summed) {
+    told[String(status)] = (told[String(status)] ?? 0) + Number(requests);
+  }
+  expect(told).toEqual(sent);
+  // The first at once, the rest at the end; and now and then, where this takes long.
+  expect(summed.length).toBeLessThan(30);
+  expect(summed).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({
+        level: 'info',
+        status: 401,
+        code: 'unauthorized',
+        remoteAddress: '127.0.0.1',
+      }),
+      expect.objectContaining({ level: 'warn', status: 503, code: 'issuer_unavailable' }),
+    ]),
+  );
+  const others = app.lines.filter((line) => !summed.includes(line));
+  expect(others.map(({ msg, caller }) => [msg, caller])).toEqual(
+    Array.from({ length: 3 }, () => ['POST /echo 403', 'crm']),
+  );
+  expect(JSON.stringify(app.lines)).not.toMatch(/secret|nothing/);
+});
+
+test('what is refused goes on being told while it goes on, and no more afterwards', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const counts: number[] = [];
+  const write = (line: string) =>
+    void counts.push((JSON.parse(line) as { requests: number }).requests);
+  const refusals = createRefusals(createLogger({ level: 'info', destination: { write } }));
+  for (let second = 0; second < 12; second += 1) {
+    for (let i = 0; i < 100; i += 1) refusals.count(new Problem(404, 'not_found', ''), '::1');
+    vi.advanceTimersByTime(1000);
+  }
+  vi.advanceTimersByTime(60_000);
+  expect(counts).toEqual([1, 499, 500, 200]);
+  expect(vi.getTimerCount()).toBe(0);
+  refusals.count(new Problem(404, 'not_found', ''), '::1');
+  refusals.stop();
+  expect(counts).toEqual([1, 499, 500, 200, 1]);
 });
 
 test('a change of the log level holds for requests too', async () => {
