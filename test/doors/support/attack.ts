@@ -1,8 +1,6 @@
 // The compiled service as a process of its own, in production mode, with the defaults, the memory
 // and the port for the probes that the manifest gives it; events flow, an orchestrator asks, and
 // somebody attacks.
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,6 +14,7 @@ import {
   startSandboxProcess,
 } from '../../support/processes.ts';
 import { readContainer } from './container.ts';
+import { createWatch, preferOver, startProber } from './watch.ts';
 
 /** A row of the table at the end of the run. */
 export interface AttackFacts {
@@ -70,8 +69,6 @@ const LATER = 5;
 const PUBLISHED_SHARE = 0.8;
 /** The attackers stand on another machine in truth: here they give way to the service. */
 const ATTACKER_NICENESS = 15;
-/** Where that may be said: other work on this machine counts less. */
-const SERVICE_NICENESS = -10;
 const KEY = 'ib_attacker';
 
 /** An attack that must do nothing: see `expect` below for what that means. */
@@ -79,8 +76,7 @@ export function testAttack(options: Attack): void {
   const { attack, forMs, run, ends } = options;
   test(`${attack} does nothing`, async ({ task }) => {
     const container = readContainer();
-    const { service, sandbox, prober } = await startScene(container.runtimeFlags, options);
-    const look = createWatch(sandbox, prober);
+    const { service, sandbox, look } = await startScene(container.runtimeFlags, options);
     // Until it flows evenly.
     await sleep(WARM_UP_MS);
     await look();
@@ -124,7 +120,7 @@ export function testAttack(options: Attack): void {
 async function startScene(
   runtimeFlags: readonly string[],
   { settings, logsToPipe = false, eventsPerSecond = EVENTS_PER_SECOND }: Attack,
-): Promise<{ service: ServiceProcess; sandbox: SandboxProcess; prober: ChildProcess }> {
+) {
   const sandbox = await startSandboxProcess({
     SANDBOX_RATE: '0',
     SANDBOX_OTHER_SHARE: '0',
@@ -154,42 +150,10 @@ async function startScene(
   await sandbox.control.post('/traffic', { perSecond: eventsPerSecond });
   const { probePort } = service.log.find(({ msg }) => msg === 'Listening') ?? {};
   const probes = `http://127.0.0.1:${String(probePort)}`;
-  const prober = fork(new URL('prober.ts', import.meta.url), [probes], { execArgv: [] });
-  onTestFinished(() => void prober.kill());
-  for (const { pid } of [service, sandbox.child, prober]) preferOver(pid);
+  const look = createWatch(sandbox.control, startProber({ url: `${probes}/livez` }));
+  for (const { pid } of [service, sandbox.child]) preferOver(pid);
   setPriority(ATTACKER_NICENESS);
-  return { service, sandbox, prober };
-}
-
-/** As if the machine were there for the service alone; only root may say so. */
-function preferOver(pid: number | undefined): void {
-  try {
-    setPriority(pid ?? 0, SERVICE_NICENESS);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_SYSTEM_ERROR') throw error;
-  }
-}
-
-/** What was published, and how the probes went, since the last look. */
-function createWatch({ control }: SandboxProcess, prober: ChildProcess) {
-  let sinceMs = performance.now();
-  let countBefore = 0;
-  return async () => {
-    const told = once(prober, 'message');
-    prober.send('tell');
-    const { count } = await control.get<{ count: number }>('/events?limit=1');
-    const [{ tookMs: livezMs, failures }] = (await told) as [
-      { tookMs: number[]; failures: string[] },
-    ];
-    const nowMs = performance.now();
-    const tookMs = nowMs - sinceMs;
-    const publishedPerSecond = ((count - countBefore) * 1000) / tookMs;
-    sinceMs = nowMs;
-    countBefore = count;
-    const sorted = livezMs.toSorted((a, b) => a - b);
-    const livezP99Ms = sorted[Math.floor(sorted.length * 0.99)] ?? 0;
-    return { tookMs, publishedPerSecond, livezP99Ms, failures };
-  };
+  return { service, sandbox, look };
 }
 
 /** `VmHWM` counts from here on. */

@@ -1,19 +1,20 @@
-// An orchestrator in a process of its own: asks /livez on a new connection again and again, and
-// answers each message with what it saw since the last one.
+// Somebody in a process of its own: asks the same on a new connection again and again, and answers
+// each message with what it saw since the last one.
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Question } from './watch.ts';
 
 const PAUSE_MS = 20;
 /** As in the manifest. */
 const TIMEOUT_MS = 3000;
 
-const url = `${process.argv[2]}/livez`;
+const { url, body, ...options } = JSON.parse(process.argv[2] ?? '') as Question;
 let tookMs: number[] = [];
 let failures: string[] = [];
 
 function ask(): Promise<void> {
   return new Promise((resolve, reject) => {
-    request(url, { agent: false, timeout: TIMEOUT_MS }, (answer) => {
+    request(url, { ...options, agent: false, timeout: TIMEOUT_MS }, (answer) => {
       answer.resume().once('end', () => {
         if (answer.statusCode === 200) resolve();
         else reject(new Error(String(answer.statusCode)));
@@ -23,7 +24,7 @@ function ask(): Promise<void> {
         this.destroy(new Error(`no answer in ${TIMEOUT_MS} ms`));
       })
       .once('error', reject)
-      .end();
+      .end(body);
   });
 }
 
