@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { v7 } from 'uuid';
+import { writeJson } from '../lib/json/exact-json.ts';
 import type { RawEvent } from './ports.ts';
 
 /**
@@ -37,4 +38,14 @@ export function eventIdOf(key: string | undefined): string {
   const digest = key.slice(-64);
   const part = (from: number, to: number) => digest.slice(from, to);
   return `${part(0, 8)}-${part(8, 12)}-8${part(13, 16)}-8${part(17, 20)}-${part(20, 32)}`;
+}
+
+/**
+ * The id of an event without a key where several readers may have it: the same for equal content,
+ * so that one copy is dropped. Two events that say the same, to the byte, are then one.
+ *
+ * @throws what writing it as JSON throws.
+ */
+export function eventIdOfContent(event: RawEvent): string {
+  return eventIdOf(hash('sha256', writeJson(event), 'hex'));
 }

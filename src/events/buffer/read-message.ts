@@ -1,5 +1,5 @@
 import { coerceError } from '../../errors.ts';
-import { eventIdOf, keyOfEvent } from '../event-id.ts';
+import { eventIdOf, eventIdOfContent, keyOfEvent } from '../event-id.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { DeadLetterStage, HeldMessage, RawEvent } from '../ports.ts';
 
@@ -42,7 +42,12 @@ export function readMessage(
   }
   const raw = content.event;
   const key = content.kind === 'taken' ? undefined : keyOfEvent(raw);
-  const eventId = content.kind === 'taken' ? content.eventId : eventIdOf(key);
+  const eventId =
+    content.kind === 'taken'
+      ? content.eventId
+      : key === undefined
+        ? eventIdOfContent(raw)
+        : eventIdOf(key);
   if (holds >= maxHolds) {
     const message = `it was held ${holds} times and never settled: it may end the process that works on it`;
     return { to: 'letter', original: raw, eventId, stage: 'transform', code: 'poisoned', message };

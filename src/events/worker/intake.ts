@@ -1,7 +1,7 @@
 import { coerceError } from '../../errors.ts';
 import { type Logger, payloadFacts } from '../../lib/logger.ts';
 import { letterOfItem } from '../dead-letters/letter.ts';
-import { eventIdOf, keyOfEvent } from '../event-id.ts';
+import { eventIdOf, eventIdOfContent, keyOfEvent } from '../event-id.ts';
 import type { GroupCommit } from '../journal/group-commit.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
@@ -15,6 +15,8 @@ export interface IntakeOptions {
   readonly groupCommit: GroupCommit;
   readonly stats: PipelineStats;
   readonly holdBack: HoldBack;
+  /** Whether other readers have the same events. */
+  readonly isShared: boolean;
   readonly log: Logger;
   readonly now?: (() => number) | undefined;
 }
@@ -30,6 +32,7 @@ export type Intake = (
 
 export function createIntake(options: IntakeOptions): Intake {
   const { pipeline, journal, groupCommit, stats, holdBack, log, now = Date.now } = options;
+  const { isShared } = options;
   const { counts } = stats;
   let taken = 0;
 
@@ -54,8 +57,9 @@ export function createIntake(options: IntakeOptions): Intake {
       counts.duplicates += 1;
       return;
     }
-    const eventId = eventIdOf(key);
+    let eventId = eventIdOf(key);
     try {
+      if (key === undefined && isShared) eventId = eventIdOfContent(event);
       groupCommit.take({ eventId, key, takenAtMs: atMs, event });
     } catch (error) {
       counts.malformed += 1;

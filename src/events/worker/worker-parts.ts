@@ -146,7 +146,15 @@ export function createWorkerParts<Entry>(options: WorkerPartsOptions<Entry>): Wo
         log.warn(errorFacts(error), 'The subscription is not remembered across a restart');
       }
     },
-    onItems: createIntake({ pipeline, journal, groupCommit, stats, holdBack, log }),
+    onItems: createIntake({
+      pipeline,
+      journal,
+      groupCommit,
+      stats,
+      holdBack,
+      isShared: outlet.name === 'buffer',
+      log,
+    }),
     retry: { baseMs: Math.min(backOff.baseMs, streamRetryMaxMs), capMs: streamRetryMaxMs },
     sleep,
   });

@@ -87,6 +87,7 @@ test('whatever comes among them, good events go through, each in a row of its ow
         groupCommit,
         stats,
         holdBack: () => undefined,
+        isShared: false,
         log: createLogger({ level: 'silent' }),
       });
       const items = chunks.map((one, at) =>
