@@ -13,6 +13,7 @@ import type { Holds } from './holds.ts';
 import type { LetterOutbox } from './letter-outbox.ts';
 import { type ReadMessage, readMessage } from './read-message.ts';
 import { receiveMessages } from './receivers.ts';
+import { createSuspects, SUSPECT_FROM_HOLDS } from './suspects.ts';
 
 export interface BufferSupplyOptions {
   readonly buffer: Pick<EventBuffer, 'hold' | 'checkHolding'>;
@@ -52,10 +53,13 @@ export interface BufferSupply extends EventSupply {
 
 /** JSON text in memory, in UTF-16 units. */
 const MAX_SIZE = 16 * 1024 * 1024;
-/** What was held that often is worked on alone, so that nothing else is lost time with it. */
-const ALONE_FROM_HOLDS = 3;
+/** A suspect is worked on alone; how often it is looked whether it would be, in milliseconds. */
+const ALONE_LOOK_MS = 10;
 /** While the bus is away so many events stay to probe it with; the others are given back. */
 const PROBE_EVENTS = 10;
+
+/** Of a message that is given up unseen. */
+const NO_SEQ = 0;
 
 interface Held {
   readonly receipt: string;
@@ -63,10 +67,9 @@ interface Held {
 }
 
 export function createBufferSupply(options: BufferSupplyOptions): BufferSupply {
-  const { buffer, availability, holds, letters, pipeline, counts, stats, log } = options;
-  const { holdSeconds, maxHolds, maxEvents, canPublish, withdraw, backOff, sleep } = options;
+  const { holds, letters, pipeline, counts, stats, log, maxHolds, maxEvents, withdraw } = options;
   const events = createFifo<TakenEvent>();
-  const suspects = createFifo<TakenEvent>();
+  const suspects = createSuspects();
   const held = new Map<number, Held>();
   const seqOfLetter = new Map<string, number>();
   const more = createWakeup();
@@ -75,11 +78,12 @@ export function createBufferSupply(options: BufferSupplyOptions): BufferSupply {
   let alone: TakenEvent | undefined;
   let ageMs = 0;
 
-  /** Of what is held: what is neither settled nor given up. */
-  const inWork = () => held.size - seqOfLetter.size;
+  /** Of what is held: what is not given up, settled or not. What is settled stays until SQS says so. */
+  const inWork = () => Math.max(held.size, holds.size) - seqOfLetter.size;
   /** A suspect is waited for: its company would come to harm with it. */
   const isFull = () => size >= MAX_SIZE || letters.full || suspects.size > 0 || alone !== undefined;
-  const room = () => (isFull() ? 0 : maxEvents - held.size);
+  /** What cannot be settled counts too: without end, it would be published and kept in mind. */
+  const room = () => (isFull() ? 0 : maxEvents - Math.max(held.size, holds.size));
 
   function forget({ seq, size: eventSize }: TakenEvent): string | undefined {
     const receipt = held.get(seq)?.receipt;
@@ -98,6 +102,7 @@ export function createBufferSupply(options: BufferSupplyOptions): BufferSupply {
     if (read.to === 'letter') {
       const { original, eventId, code } = read;
       log.error({ eventId, code, holds: message.holds }, 'An event was given up unseen');
+      seqOfLetter.set(message.receipt, NO_SEQ);
       letters.add(letterOfItem(original, eventId, read, message.bufferedAtMs), message.receipt);
       return;
     }
@@ -107,12 +112,13 @@ export function createBufferSupply(options: BufferSupplyOptions): BufferSupply {
     const event = { seq: lastSeq, eventId, raw, takenAtMs, size: eventSize, isReplayed: false };
     held.set(event.seq, { receipt: message.receipt, event });
     size += eventSize;
-    (message.holds >= ALONE_FROM_HOLDS ? suspects : events).push(event);
+    if (message.holds >= SUSPECT_FROM_HOLDS) suspects.add(event, message.holds);
+    else events.push(event);
   }
 
   /** While nothing can be published, others may be able to. */
   async function giveBackIdle(): Promise<void> {
-    await giveBack([...allOf(events), ...allOf(suspects), ...withdraw(PROBE_EVENTS)]);
+    await giveBack([...allOf(events), ...suspects.takeAll(), ...withdraw(PROBE_EVENTS)]);
   }
 
   function giveBack(given: readonly TakenEvent[], signal?: AbortSignal): Promise<void> {
@@ -125,12 +131,14 @@ export function createBufferSupply(options: BufferSupplyOptions): BufferSupply {
       const event = events.shift();
       if (event !== undefined) return event;
       if (alone !== undefined || inWork() > suspects.size) return undefined;
-      alone = suspects.shift();
+      alone = suspects.next();
       return alone;
     },
-    whenNext: (signal) => more.wait(signal),
+    // That all others are settled is nobody's news.
+    whenNext: (signal) => more.wait(signal, suspects.size > 0 ? ALONE_LOOK_MS : undefined),
     settle(settled) {
-      holds.settle(settled.flatMap((event) => forget(event) ?? []));
+      const receipts = settled.flatMap((event) => forget(event) ?? []);
+      holds.settle(receipts, suspects.size > 0);
       more.wake();
     },
     giveUp(event, letter) {
@@ -154,11 +162,8 @@ export function createBufferSupply(options: BufferSupplyOptions): BufferSupply {
     run: (signal) =>
       receiveMessages(
         {
-          buffer,
-          availability,
-          holdSeconds,
+          ...options,
           room,
-          canPublish,
           giveBackIdle,
           onHeld(messages, heldAtMs) {
             holds.begin(messages, heldAtMs);
@@ -168,8 +173,6 @@ export function createBufferSupply(options: BufferSupplyOptions): BufferSupply {
             more.wake();
           },
           more,
-          backOff,
-          sleep,
         },
         signal,
       ),

@@ -20,8 +20,11 @@ export interface HoldsOptions {
 /** What this process holds of the buffer: renewed until it is settled or given back. */
 export interface Holds {
   begin(messages: readonly HeldMessage[], heldAtMs: number): void;
-  /** These leave the buffer, soon and in full calls; tried until it is done or the hold has ended. */
-  settle(receipts: readonly string[]): void;
+  /**
+   * These leave the buffer, soon and in full calls or at once; tried until it is done or the hold has
+   * ended.
+   */
+  settle(receipts: readonly string[], atOnce?: boolean): void;
   /** Others may have these, after `delaySeconds`. What cannot be given back comes back by itself. */
   giveBack(receipts: readonly string[], delaySeconds: number, signal?: AbortSignal): Promise<void>;
   /** Settles and renews, until the signal aborts. */
@@ -105,7 +108,7 @@ export function createHolds(options: HoldsOptions): Holds {
       counts.held += messages.length;
       for (const { receipt } of messages) endsAtMs.set(receipt, heldAtMs + seconds * 1000);
     },
-    settle: (receipts) => settler.add(receipts),
+    settle: (receipts, atOnce) => settler.add(receipts, atOnce),
     async giveBack(receipts, delaySeconds, signal) {
       counts.givenBack += receipts.length;
       for (const receipt of receipts) endsAtMs.delete(receipt);

@@ -11,7 +11,8 @@ export interface SettlerOptions {
 
 /** Settles in full calls, a few at once, until each receipt is settled or its hold has ended. */
 export interface Settler {
-  add(receipts: readonly string[]): void;
+  /** `atOnce`: somebody waits for it. */
+  add(receipts: readonly string[], atOnce?: boolean): void;
   run(signal: AbortSignal): Promise<never>;
   /** Resolves when nothing waits and no call is under way. */
   drain(signal: AbortSignal): Promise<void>;
@@ -28,6 +29,7 @@ export function createSettler({ settle, backOff, sleep }: SettlerOptions): Settl
   let waiting: string[] = [];
   let calls = 0;
   let failures = 0;
+  let hurried = false;
 
   async function settleSome(receipts: readonly string[], signal: AbortSignal): Promise<void> {
     calls += 1;
@@ -40,13 +42,15 @@ export function createSettler({ settle, backOff, sleep }: SettlerOptions): Settl
   }
 
   return {
-    add(receipts) {
+    add(receipts, atOnce = false) {
       waiting.push(...receipts);
-      if (waiting.length >= PER_CALL || waiting.length === receipts.length) news.wake();
+      hurried ||= atOnce;
+      if (hurried || waiting.length >= PER_CALL || waiting.length === receipts.length) news.wake();
     },
     async run(signal) {
       for (;;) {
-        if (waiting.length < PER_CALL) await news.wait(signal, SETTLE_MS);
+        if (waiting.length < PER_CALL && !hurried) await news.wait(signal, SETTLE_MS);
+        hurried = false;
         if (waiting.length === 0) {
           await news.wait(signal);
           continue;

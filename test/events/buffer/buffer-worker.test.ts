@@ -145,6 +145,65 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
     await until(() => expect(sandbox.cloud.busEventCount()).toBe(19));
   });
 
+  test('an event that ends whoever works on it is the only one given up', async () => {
+    const deadly = interaction();
+    const others = interactions(30);
+    const { sandbox, queueUrl, buffer, queue } = await start();
+    await fill(buffer, [...others.slice(0, 15), deadly, ...others.slice(15)]);
+    for (let over = false; !over; ) {
+      const reached = Promise.withResolvers<boolean>();
+      const isStuck = ({ id }: RawEvent) => {
+        if (id === deadly.id) reached.resolve(false);
+        return id === deadly.id;
+      };
+      const one = await bufferWorkerOn(sandbox, queueUrl, { isStuck });
+      one.worker.start();
+      const letter = vi.waitFor(
+        async () => {
+          expect((await queue.counts()).visible).toBe(1);
+          return true;
+        },
+        { timeout: 15_000, interval: 50 },
+      );
+      letter.catch(() => undefined);
+      over = await Promise.race([reached.promise, letter]);
+      // The last one goes on.
+      if (!over) await one.close(AbortSignal.abort());
+    }
+
+    await until(() => expect(new Set(sandbox.cloud.acceptedIds).size).toBe(30));
+    const received = await queue.receive({ max: 10, visibilitySeconds: 0 });
+    // A letter whose event was not settled in time comes again.
+    for (const { letter } of received) {
+      expect(letter).toMatchObject({ errorCode: 'poisoned', originalEvent: deadly });
+    }
+  }, 40_000);
+
+  test('while nothing can be settled no more is held than there is room for', async () => {
+    const { sandbox, worker, buffer, health } = await start({ worker: { windowEvents: 50 } });
+    sandbox.faults.add({
+      target: 'aws.sqs.DeleteMessageBatch',
+      status: 403,
+      code: 'AccessDeniedException',
+    });
+    const events = interactions(300);
+    await fill(buffer, events);
+
+    worker.start();
+
+    await until(() => expect(sandbox.cloud.busEventCount()).toBeGreaterThanOrEqual(50));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    // Four receives may be under way at once.
+    expect(sandbox.cloud.busEventCount()).toBeLessThanOrEqual(90);
+    expect(health.ready).toBe(false);
+    sandbox.faults.clear();
+
+    await until(() => expect(new Set(sandbox.cloud.acceptedIds).size).toBe(300));
+    await vi.waitFor(async () =>
+      expect(await buffer.counts()).toEqual({ waiting: 0, held: 0, delayed: 0 }),
+    );
+  });
+
   test('what no reader put there becomes a letter with its text', async () => {
     const { sandbox, queueUrl, worker, buffer, queue } = await start();
     await sendText(sandbox.url, queueUrl, 'hello');

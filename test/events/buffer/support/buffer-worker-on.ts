@@ -6,6 +6,7 @@ import { createDeadLetterQueue } from '../../../../src/aws/sqs/dead-letter-queue
 import { createEventBuffer } from '../../../../src/aws/sqs/event-buffer.ts';
 import { openPipeline } from '../../../../src/events/pipeline/live-pipeline.ts';
 import { openSchemaFile } from '../../../../src/events/pipeline/schema-file.ts';
+import type { RawEvent } from '../../../../src/events/ports.ts';
 import { createPipelineStats } from '../../../../src/events/telemetry/pipeline-stats.ts';
 import {
   type BufferWorkerOptions,
@@ -36,6 +37,8 @@ export async function createQueue(sandbox: Sandbox, name: string): Promise<strin
 export interface BufferWorkerTestOptions {
   readonly worker?: Partial<BufferWorkerOptions>;
   readonly expressionFile?: string;
+  /** The transform of such an event does not end before the worker has stopped. */
+  readonly isStuck?: (event: RawEvent) => boolean;
 }
 
 /** A publisher on the shared buffer with its real adapters; stopped and closed after the test. */
@@ -74,11 +77,18 @@ export async function bufferWorkerOn(
   });
   const stats = createPipelineStats();
   const health = createHealth();
+  const stopped = Promise.withResolvers<void>();
   const worker = createBufferWorker({
     buffer,
     bus,
     queue,
-    pipeline,
+    pipeline: {
+      ...pipeline,
+      async process(event, eventId) {
+        if (options.isStuck?.(event) === true) await stopped.promise;
+        return pipeline.process(event, eventId);
+      },
+    },
     stats,
     health,
     registry: createMetricsRegistry(),
@@ -90,13 +100,14 @@ export async function bufferWorkerOn(
     ...options.worker,
   });
   let closed = false;
-  async function close(): Promise<void> {
+  async function close(signal = AbortSignal.timeout(2000)): Promise<void> {
     if (closed) return;
     closed = true;
-    await worker.stop(AbortSignal.timeout(2000));
+    setTimeout(stopped.resolve, 100);
+    await worker.stop(signal);
     await pipeline.stop();
     for (const part of [buffer, bus, queue]) part.close();
   }
-  onTestFinished(close);
+  onTestFinished(() => close());
   return { worker, buffer, bus, queue, stats, health, lines, close };
 }
