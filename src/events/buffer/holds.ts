@@ -50,6 +50,13 @@ export function createHolds(options: HoldsOptions): Holds {
     });
   }
 
+  /** SQS lets an old receipt delete what somebody else has deleted already: the clock tells then. */
+  function settled(receipt: string): void {
+    const endMs = endsAtMs.get(receipt);
+    if (endMs !== undefined && endMs < Date.now()) counts.ended += 1;
+    endsAtMs.delete(receipt);
+  }
+
   async function settleSome(
     receipts: readonly string[],
     signal: AbortSignal,
@@ -58,7 +65,7 @@ export function createHolds(options: HoldsOptions): Holds {
       const outcomes = await buffer.settle(receipts, signal);
       const again = passingFailures(receipts, outcomes);
       const failed = new Set(again);
-      for (const receipt of receipts) if (!failed.has(receipt)) endsAtMs.delete(receipt);
+      for (const receipt of receipts) if (!failed.has(receipt)) settled(receipt);
       noteOutcomes(outcomes);
       return again;
     } catch (error) {
