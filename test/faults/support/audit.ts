@@ -60,15 +60,26 @@ export interface Scene {
   setTraffic(perSecond: number | 'max'): Promise<void>;
   /** Remembers which events the journal says were taken; the service must not run. */
   noteTaken(): void;
+  /** The same of all that was sent: one of several readers is there at any time. */
+  noteSent(): Promise<void>;
   /** Waits until every event and letter is settled. */
   settled(service: ServiceProcess): Promise<void>;
+  /** Waits until it is so for a while. */
+  settledBy(isSettled: () => Promise<boolean>): Promise<void>;
   /** Compares what was taken with what the bus and the queue have, for the table too. */
   audit(fault: string): Promise<Audit>;
 }
 
 interface Status {
   readonly worker: { readonly journal: { readonly events: number; readonly letters: number } };
-  readonly pipeline: Readonly<Record<string, number>>;
+}
+
+/** Events and letters in the journal of a reader; `undefined` when it does not say. */
+export async function inJournal({ url }: ServiceProcess): Promise<number | undefined> {
+  const answer = await fetch(`${url}/status`).catch(() => undefined);
+  if (answer?.status !== 200) return undefined;
+  const { journal } = ((await answer.json()) as Status).worker;
+  return journal.events + journal.letters;
 }
 
 /**
@@ -96,6 +107,23 @@ export async function createScene(
   });
 
   const { control } = sandbox;
+
+  async function settledBy(isSettled: () => Promise<boolean>): Promise<void> {
+    for (let quiet = 0; quiet < 3; ) {
+      await sleep(100);
+      quiet = (await isSettled()) ? quiet + 1 : 0;
+      if (quiet === 1) fault.settledMs = performance.now();
+    }
+  }
+
+  /** Ids of the events that are to be published or dead-lettered. */
+  async function sentIds(): Promise<ReadonlySet<string>> {
+    const ids = ['matching', 'invalid'].map((expectation) =>
+      control.get<string[]>(`/stream/ids?expectation=${expectation}`),
+    );
+    return new Set((await Promise.all(ids)).flat());
+  }
+
   return {
     sandbox,
     journalPath,
@@ -125,27 +153,17 @@ export async function createScene(
     noteTaken() {
       for (const id of readJournal(journalPath).taken.keys()) taken.add(id);
     },
-    async settled(service) {
-      for (let quiet = 0; quiet < 3; ) {
-        await sleep(100);
-        const answer = await fetch(`${service.url}/status`).catch(() => undefined);
-        if (answer?.status !== 200) continue;
-        const { worker } = (await answer.json()) as Status;
-        quiet = worker.journal.events + worker.journal.letters === 0 ? quiet + 1 : 0;
-        if (quiet === 1) fault.settledMs = performance.now();
-      }
+    async noteSent() {
+      for (const id of await sentIds()) taken.add(id);
     },
+    settled: (service) => settledBy(async () => (await inJournal(service)) === 0),
+    settledBy,
     async audit(name) {
       const published = await control.get<readonly string[]>('/events/ids');
       const { letters } = await control.get<{ letters: readonly { body: string }[] }>(
         '/dead-letters?limit=1000000',
       );
-      const sent = new Set<string>();
-      for (const expectation of ['matching', 'invalid']) {
-        for (const id of await control.get<string[]>(`/stream/ids?expectation=${expectation}`)) {
-          sent.add(id);
-        }
-      }
+      const sent = await sentIds();
       const distinct = new Set(published);
       const deadLettered = eventsOfLetters(letters.map(({ body }) => body));
       const audit: Audit = {
