@@ -12,6 +12,7 @@ import {
   startProcess,
   startSandboxProcess,
 } from '../test/support/processes.ts';
+import { histogram, quantileMs } from './histogram.ts';
 import { profileArguments } from './profile.ts';
 import { type BenchResult, ratioOf } from './result.ts';
 
@@ -181,23 +182,10 @@ async function steadyState(sandbox: SandboxProcess, service: ServiceProcess, ms:
   await sleep(ms);
   const after = await histogram(service);
   const calls = (await metricCalls(sandbox)) - callsBefore;
-  const total = (after.get(Infinity) ?? 0) - (before.get(Infinity) ?? 0);
-  if (total === 0) throw new Error('No event came while it was measured');
-  const p99 = [...after].find(([le, count]) => count - (before.get(le) ?? 0) >= 0.99 * total);
   return {
-    /** The upper bound of the bucket that it is in. */
-    p99Ms: (p99?.[0] ?? Number.NaN) * 1000,
+    p99Ms: quantileMs(before, after, 0.99),
     metricCallsPerInterval: calls / (ms / METRICS_INTERVAL_MS),
   };
-}
-
-/** Upper bound in seconds → events at or below it. */
-async function histogram(service: ServiceProcess): Promise<Map<number, number>> {
-  const text = await (await service.until('/metrics')).text();
-  const buckets = text.matchAll(/^pipeline_latency_seconds_bucket\{le="([^"]+)"\} (\d+)$/gm);
-  return new Map(
-    Array.from(buckets, ([, le, count]) => [le === '+Inf' ? Infinity : Number(le), Number(count)]),
-  );
 }
 
 async function metricCalls(sandbox: SandboxProcess): Promise<number> {

@@ -1,4 +1,4 @@
-// npm run bench [-- map|events|simulate|report|start ...] [--quick] [--profile]
+// npm run bench [-- map|events|scale|simulate|report|start ...] [--quick] [--profile]
 // --quick: small sizes and one round, to see that everything works; its speeds say little.
 // Each benchmark prints a table; all go to bench/results/<time>.json.
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   map: () => import('./map.ts'),
   report: () => import('./report.ts'),
   events: () => import('./events.ts'),
+  scale: () => import('./scale.ts'),
 };
 
 const quick = process.argv.includes('--quick');
