@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { validate, version } from 'uuid';
 import { expect, test } from 'vitest';
-import { eventIdOf, keyOfEvent } from '../../src/events/event-id.ts';
+import { eventIdOf, eventIdOfContent, keyOfEvent } from '../../src/events/event-id.ts';
 
 const event = { id: 'i-1', createdTime: '2026-11-30T10:00:00.000Z', eventType: 'created' };
 
@@ -84,6 +84,19 @@ test('the id of a key is a valid UUID, always the same, and another one for anot
       expect(version(id)).toBe(8);
       expect(eventIdOf(keyOfEvent({ ...event, eventType: one }))).toBe(id);
       expect(eventIdOf(keyOfEvent({ ...event, eventType: two }))).not.toBe(id);
+    }),
+  );
+});
+
+test('the id of a content is the same for the same text, and another one for any other', () => {
+  fc.assert(
+    fc.property(fc.json(), fc.json(), (one, two) => {
+      const idOf = (text: string) =>
+        eventIdOfContent(JSON.parse(`{"payload":${text}}`) as Record<string, unknown>);
+      expect(validate(idOf(one))).toBe(true);
+      expect(idOf(one)).toBe(idOf(one));
+      const isSame = JSON.stringify(JSON.parse(one)) === JSON.stringify(JSON.parse(two));
+      expect(idOf(one) === idOf(two)).toBe(isSame);
     }),
   );
 });

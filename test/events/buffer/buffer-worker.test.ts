@@ -200,7 +200,7 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
 
     await until(() => expect(new Set(sandbox.cloud.acceptedIds).size).toBe(300));
     await vi.waitFor(async () =>
-      expect(await buffer.counts()).toEqual({ waiting: 0, held: 0, delayed: 0 }),
+      expect((await buffer.inspect()).counts).toEqual({ waiting: 0, held: 0, delayed: 0 }),
     );
   });
 
