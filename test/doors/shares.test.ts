@@ -9,7 +9,7 @@ import { startProber } from './support/watch.ts';
 const KEYS = { attacker: 'ib_attacker', honest: 'ib_honest' };
 const settings = {
   API_KEYS: Object.entries(KEYS)
-    .map(([name, key]) => `${name}:map+report+operate:${digestOf(key).toString('hex')}`)
+    .map(([name, key]) => `${name}:map+report+simulate+operate:${digestOf(key).toString('hex')}`)
     .join(','),
 };
 const IDLE_MS = 2000;
@@ -76,7 +76,7 @@ testAttack({
   settings: unlimited,
   run: (target) =>
     besideWrites(target, () =>
-      askOften(target, 500, (number) => `/report?days=30&detail=true&attrs=attribute_${number}`, {
+      askOften(target, 500, (number) => `/report?days=7&detail=true&attrs=attribute_${number}`, {
         accept: 'text/event-stream',
       }),
     ),
