@@ -31,7 +31,7 @@ const isolated = (attack: string, path: string, contentType: string, body: strin
   eventsPerSecond: EVENTS_PER_SECOND,
   async run({ service, credentials, signal }) {
     const headers = { ...credentials, 'content-type': contentType };
-    const options = { headers, body, connections: AT_ONCE, signal };
+    const options = { headers, body, connections: AT_ONCE, signal, pauseMs: 1000 };
     return `${AT_ONCE} at once: ${String(await flood(`${service.url}${path}`, options))}`;
   },
 });

@@ -23,6 +23,7 @@ async function besideWrites(target: Target, attack: () => Promise<string>): Prom
   const look = startProber({
     url: `${target.service.url}/map`,
     method: 'POST',
+    localAddress: '127.0.0.2',
     headers: { 'x-api-key': KEYS.honest, 'content-type': 'application/json' },
     body: JSON.stringify({
       orgId: 'acme-emea',

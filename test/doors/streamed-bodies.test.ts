@@ -49,10 +49,14 @@ testAttack({
         });
         socket.once('close', () => resolve(received));
       });
-      outcomes.add((await answer).includes('"line":2') ? 'refused by its number' : 'not refused');
+      const received = await answer;
+      // There are more of them than there is memory for at once.
+      const isLater = received.startsWith('HTTP/1.1 503');
+      const isRefused = received.includes('"line":2');
+      outcomes.add(isRefused ? 'refused by its number' : isLater ? 503 : 'not refused');
       socket.destroy();
     });
-    expect(outcomes.toString()).toMatch(/^refused by its number × [\d,]+$/);
+    expect(outcomes.toString()).toMatch(/^refused by its number × [\d,]+(?:, 503 × [\d,]+)?$/);
     return `${AT_ONCE} at once: ${outcomes.toString()}`;
   },
 });

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 
 /** How often each thing came of it, in the order of their number: `200 × 12, 503 × 3`. */
@@ -27,9 +28,11 @@ export async function flood(
     readonly body: string | Buffer;
     readonly connections: number;
     readonly signal: AbortSignal;
+    /** Between an answer and the next request, in milliseconds. */
+    readonly pauseMs?: number;
   },
 ): Promise<Outcomes> {
-  const { headers, body, connections, signal } = options;
+  const { headers, body, connections, signal, pauseMs = 0 } = options;
   const outcomes = createOutcomes();
   const dispatcher = new Agent({ connections });
   async function ask(): Promise<void> {
@@ -42,6 +45,7 @@ export async function flood(
         if (signal.aborted) break;
         outcomes.add((error as { code?: string }).code ?? 'error');
       }
+      if (pauseMs > 0) await sleep(pauseMs);
     }
   }
   await Promise.all(Array.from({ length: connections }, ask));

@@ -10,6 +10,8 @@ export interface Question {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** Of this machine, another one than the attackers have. */
+  readonly localAddress?: string;
 }
 
 export interface Seen {
