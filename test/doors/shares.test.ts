@@ -44,7 +44,6 @@ async function askOften(
   { service, signal, credentials }: Target,
   atOnce: number,
   pathOf: (number: number) => string,
-  headers: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const outcomes = createOutcomes();
   const dispatcher = new Agent({ connections: atOnce });
@@ -52,7 +51,7 @@ async function askOften(
   async function ask(): Promise<void> {
     while (!signal.aborted) {
       asked += 1;
-      const options = { headers: { ...credentials, ...headers }, signal, dispatcher };
+      const options = { headers: credentials, signal, dispatcher };
       try {
         const answer = await request(service.url + pathOf(asked), options);
         outcomes.add(answer.statusCode);
@@ -70,18 +69,6 @@ async function askOften(
 
 /** Without the limit of requests of one caller, which would turn most of it away. */
 const unlimited: Attack['settings'] = { ...settings, HTTP_RATE_LIMIT_PER_MINUTE: '0' };
-
-testAttack({
-  attack: '500 reports as events by one caller',
-  forMs: 10_000,
-  settings: unlimited,
-  run: (target) =>
-    besideWrites(target, () =>
-      askOften(target, 500, (number) => `/report?days=7&detail=true&attrs=attribute_${number}`, {
-        accept: 'text/event-stream',
-      }),
-    ),
-});
 
 testAttack({
   attack: 'attributes of random organisations',
