@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { type Target, testAttack } from './support/attack.ts';
 import { openSocket } from './support/requests.ts';
