@@ -21,6 +21,11 @@ export interface ListenerOptions {
  * at all; one that sends more loses the connection and repeats what was not answered (RFC 9112 §9.3.2).
  */
 const MAX_PIPELINED = 10;
+/**
+ * Connections that wait to be accepted; the kernel may allow fewer. With Node's 511 a burst of one
+ * caller makes those of others wait for seconds, until their next try.
+ */
+const BACKLOG = 4096;
 
 /** The server behind one port: bounded connections, bounded pipelines, an answer to what is no HTTP. */
 export function createListener(options: ListenerOptions): Server {
@@ -77,7 +82,7 @@ export function createListener(options: ListenerOptions): Server {
 /** @returns the port that was bound. */
 export async function listen(server: Server, host: string, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, host, () => {
+    server.once('error', reject).listen({ port, host, backlog: BACKLOG }, () => {
       server.off('error', reject);
       resolve();
     });

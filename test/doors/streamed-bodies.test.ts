@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { type Target, testAttack } from './support/attack.ts';
-import { openSocket } from './support/requests.ts';
+import { createOutcomes, openSocket } from './support/requests.ts';
 
 const EVENT = `${JSON.stringify({
   id: '8f0c2a44-0c9b-4c0e-9a3e-5f7f6d1c2b3a',
@@ -9,6 +10,7 @@ const EVENT = `${JSON.stringify({
   createdTime: '2026-03-01T12:00:00.123Z',
   payload: { type: 'voice', priority: 'high', routing: { queue: { name: 'Priority' } } },
 })}\n`;
+const DEEP = `${'[{"a":'.repeat(50_000)}\n`;
 const AT_ONCE = 20;
 
 async function open({ port, credentials }: Target, path = '/simulate') {
@@ -20,6 +22,44 @@ async function open({ port, credentials }: Target, path = '/simulate') {
     socket.write(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`);
   return { socket, send, end: () => socket.write('0\r\n\r\n') };
 }
+
+async function attackAtOnce(target: Target, attack: () => Promise<void>): Promise<void> {
+  const repeat = async () => {
+    while (!target.signal.aborted) {
+      await attack();
+      await sleep(50);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, repeat));
+}
+
+testAttack({
+  attack: 'deep lines, and callers that leave in the middle of their answer',
+  forMs: 5000,
+  async run(target) {
+    const outcomes = createOutcomes();
+    await attackAtOnce(target, async () => {
+      const { socket, send } = await open(target);
+      send(EVENT + DEEP + EVENT + EVENT);
+      const answer = new Promise<string>((resolve) => {
+        let received = '';
+        socket.on('data', (bytes: Buffer) => {
+          received += bytes.toString();
+          if (received.includes('"line":3')) resolve(received);
+        });
+        socket.once('close', () => resolve(received));
+      });
+      const received = await answer;
+      // There are more of such lines than there is memory for at once.
+      const isLater = received.startsWith('HTTP/1.1 503') || received.includes('"overloaded"');
+      const isRefused = received.includes('"line":2');
+      outcomes.add(isRefused ? 'refused by its number' : isLater ? 503 : 'not refused');
+      socket.destroy();
+    });
+    expect(outcomes.toString()).toMatch(/^refused by its number × [\d,]+(?:, 503 × [\d,]+)?$/);
+    return `${AT_ONCE} at once: ${outcomes.toString()}`;
+  },
+});
 
 testAttack({
   attack: 'callers of /simulate that never read their answer',

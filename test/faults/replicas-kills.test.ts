@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { createReplicas, type Replicas } from './support/replicas.ts';
+import { CRASH_WINDOW, createReplicas, type Replicas } from './support/replicas.ts';
 
 /** Events a second, kills and events; larger ones take minutes on two cores. */
 const RATE = Number(process.env['REPLICAS_RATE'] ?? 300);
@@ -8,8 +8,6 @@ const KILLS = Number(process.env['REPLICAS_KILLS'] ?? 6);
 const EVENTS = Number(process.env['REPLICAS_EVENTS'] ?? 10_000);
 
 const ALL = ['reader-0', 'reader-1', 'publisher-0', 'publisher-1', 'publisher-2'];
-/** Accepted by the bus and not yet deleted from the buffer when a publisher is killed. */
-const CRASH_WINDOW = 200;
 
 /** What only a dead reader had, the other one must have handed over: both at once may not die. */
 async function untilOthersRead(replicas: Replicas, victim: string): Promise<void> {

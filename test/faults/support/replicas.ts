@@ -49,6 +49,8 @@ export interface Replicas {
 }
 
 /** What a publisher holds comes back as soon when it is killed. */
+/** Accepted by the bus and not yet deleted from the buffer when a publisher dies. */
+export const CRASH_WINDOW = 200;
 const HOLD_SECONDS = 5;
 
 export async function createReplicas(
