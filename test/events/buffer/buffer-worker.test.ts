@@ -181,6 +181,9 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
 
   test('while nothing can be settled no more is held than there is room for', async () => {
     const { sandbox, worker, buffer, health } = await start({ worker: { windowEvents: 50 } });
+    worker.start();
+    // Without the right from the start it would hold nothing at all.
+    await until(() => expect(health.ready).toBe(true));
     sandbox.faults.add({
       target: 'aws.sqs.DeleteMessageBatch',
       status: 403,
@@ -188,8 +191,6 @@ describe.each(['buffer.fifo', 'buffer'])('publishing from the queue %s', (name) 
     });
     const events = interactions(300);
     await fill(buffer, events);
-
-    worker.start();
 
     await until(() => expect(sandbox.cloud.busEventCount()).toBeGreaterThanOrEqual(50));
     await new Promise((resolve) => setTimeout(resolve, 1000));
